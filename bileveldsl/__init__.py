@@ -1,0 +1,43 @@
+"""A modelling language and solver for bilevel optimization."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+__version__ = "0.1.0"
+
+_package = Path(__file__).parent
+if not (_package / "backends").is_dir():  # a source checkout: `backends/` and `grammar/` lie beside the package
+    __path__.append(str(_package.parent))
+
+_FUNCTIONS = (
+    "abs", "acos", "asin", "atan", "cos", "cosh", "dot", "entropy", "exp", "huber", "kl", "log", "logsumexp", "max",
+    "min", "norm", "norm1", "norminf", "prod", "sigmoid", "sin", "sinh", "softmax", "softplus", "sqrt", "sum", "sumsq",
+    "tan", "tanh",
+)  # fmt: skip
+_HOMES = {
+    "BlvError": "language.diagnostics",
+    "Diagnostic": "language.diagnostics",
+    "Model": "model",
+    "Solution": "solution",
+    "Status": "solution",
+    "load": "model",
+    "loads": "model",
+    "between": "language.embedded",
+    "forall": "language.embedded",
+    "indices": "language.embedded",
+    **dict.fromkeys(_FUNCTIONS, "language.embedded.functions"),
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported at first use, so that `import bileveldsl` and `--help` stay fast."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bileveldsl' has no attribute {name!r}")
+    return getattr(import_module(f"bileveldsl.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
