@@ -1,0 +1,57 @@
+"""Parquet files as tables, where pyarrow is installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bileveldsl.language.data.request import Request, quote
+from bileveldsl.language.data.table import Column, Fault, Table, duplicate
+from bileveldsl.language.data.values import EXACT, FILL_IN, RESCALE
+
+
+def load(path: Path, request: Request) -> Table:
+    """The numeric columns of a parquet file; of the others only the names are read."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        mend = "install it (`pip install pyarrow`), or save the data as npz or csv"
+        raise request.error("E403", f"{request.file} cannot be read without the package pyarrow", mend) from None
+    try:
+        with parquet.ParquetFile(path) as file:
+            names, numeric = file.schema_arrow.names, [f.name for f in file.schema_arrow if _is_numeric(f.type)]
+            if (name := duplicate(names)) is not None:
+                raise request.error("E413", f"{request.file} has two columns {quote(name)}", "give each its own name")
+            nbytes = 8 * file.metadata.num_rows * len(names)
+            if nbytes > request.limit_bytes:
+                raise request.too_large(request.file, nbytes)
+            content = file.read(columns=numeric)
+    except (pyarrow.ArrowException, ValueError, OSError) as error:
+        raise request.damaged(f"cannot be decoded ({error})") from error
+    if not names:
+        raise request.damaged("has no columns", "write one column for each parameter")
+    other = Column(np.empty(0), Fault("E406", 1, "the column does not hold numbers", "save it as a numeric type"))
+    return Table(tuple(names), tuple(_column(content[n]) if n in numeric else other for n in names), first_row=1)
+
+
+def _is_numeric(type: Any) -> bool:
+    from pyarrow import types
+
+    return types.is_floating(type) or types.is_integer(type) or types.is_boolean(type)
+
+
+def _column(column: Any) -> Column:
+    """An Arrow column as float64, up to a missing entry or an integer that is too large to be exact."""
+    if column.null_count:
+        row = int(np.flatnonzero(column.is_null().to_numpy())[0])
+        return Column(np.empty(0), Fault("E408", row + 1, "the entry is missing (null)", FILL_IN))
+    values = column.to_numpy()
+    if values.dtype.kind in "iu":
+        large = np.flatnonzero((values > EXACT) | (values < -EXACT))
+        if len(large):
+            what = f"the integer {values[large[0]]} is too large to be exact"
+            return Column(np.empty(0), Fault("E414", int(large[0]) + 1, what, RESCALE))
+    return Column(np.asarray(values, dtype=np.float64))

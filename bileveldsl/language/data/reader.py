@@ -1,0 +1,132 @@
+"""Parameters read from npz, npy, csv, json and parquet files, each file opened and judged once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from bileveldsl.language.ast import DataSource
+from bileveldsl.language.data import delimited, parquet, tree
+from bileveldsl.language.data.files import digest, locate, unreadable
+from bileveldsl.language.data.npz import Archive, SingleArray
+from bileveldsl.language.data.request import Request
+from bileveldsl.language.data.values import FILL_IN, require, to_float64
+from bileveldsl.language.diagnostics import Span
+
+LIMIT_BYTES = 8 * 2**30
+
+
+class Contents(Protocol):
+    """What a file holds, once its structure is known."""
+
+    def array(self, request: Request) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Format:
+    load: Callable[[Path, Request], Contents]
+    growth: int  # bytes of memory that reading takes for one byte of the file, at worst
+
+
+FORMATS = {
+    ".npz": Format(lambda path, request: Archive(path), 1),
+    ".npy": Format(lambda path, request: SingleArray(path), 1),
+    ".csv": Format(delimited.load, 8),
+    ".json": Format(tree.load, 32),
+    ".parquet": Format(parquet.load, 1),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """Reads the arrays that `from` clauses name; keeps what it has opened.
+
+    Parameters
+    ----------
+    root : folder that relative paths start at: the model file's.
+    overrides : arrays that stand in for data of files, by path and keys; the keys are written out
+        also where the model leaves them to the parameter's name: `("ridge.npz", ("X",))`.
+    safe : refuse files outside `root`, however they are reached.
+    limit_bytes : memory that one array, or one file while it is read, may take.
+    """
+
+    root: Path
+    overrides: Mapping[tuple[str, tuple[str, ...]], np.ndarray] = field(default_factory=dict)
+    safe: bool = False
+    limit_bytes: int = LIMIT_BYTES
+    digests: dict[str, str] = field(default_factory=dict, init=False)
+    """The SHA-256 of every file read so far, by its path as the model writes it."""
+    _contents: dict[str, Contents] = field(default_factory=dict, init=False, repr=False)
+
+    def read_array(self, source: DataSource, default_key: str, rank: int, where: Span) -> np.ndarray:
+        """The array a `from` clause names, every entry finite and exactly what the file says.
+
+        Parameters
+        ----------
+        source : the path and keys of the clause.
+        default_key : the parameter's name, which is the key where the clause has none.
+        rank : number of the parameter's axes.
+        where : the clause, for diagnostics.
+
+        Returns
+        -------
+        array : float64, C order, with exactly `rank` dimensions.
+
+        Raises
+        ------
+        BlvError
+            E401 to E414, with `where` as the place.
+
+        Notes
+        -----
+        npz: the key names an array. npy: no keys. json: keys walk down objects; without keys the
+        parameter's name is the key if the file holds an object. csv: a parameter with one axis takes
+        the column that the key names in the header row, or without a key the only column of a file
+        without header; a scalar takes a column of one row; a parameter with two axes takes the whole
+        table, whose header row is optional. The first row of a csv is a header unless all its
+        fields are numbers. parquet: like csv.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from bileveldsl.language.diagnostics import Source
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "tolls.csv").write_text("arc,cost\\nab,2\\nbc,5\\n")
+        ...     where = Span(Source("toll.blv", ""), 0, 0)
+        ...     Reader(Path(folder)).read_array(DataSource("tolls.csv", span=where), "cost", 1, where)
+        array([2., 5.])
+        """
+        request = Request(source.path, source.keys, default_key, rank, where, self.limit_bytes)
+        if (given := self.overrides.get((source.path, request.resolved_keys))) is not None:
+            return _given(given, request)
+        try:
+            return self._open(request).array(request)
+        except MemoryError:
+            raise request.error("E412", f"not enough memory to read {request.subject}", "read smaller arrays") from None
+        except OSError as error:
+            raise unreadable(request, error) from error
+
+    def _open(self, request: Request) -> Contents:
+        if request.path not in self._contents:
+            suffix = Path(request.path).suffix.lower()
+            if suffix not in FORMATS:
+                known = ", ".join(FORMATS)
+                raise request.error("E403", f"{request.file} has no format that can be read", f"save it as {known}")
+            path = locate(self.root, request, self.safe, self.limit_bytes // FORMATS[suffix].growth)
+            sha256 = digest(path)
+            self._contents[request.path] = FORMATS[suffix].load(path, request)
+            self.digests[request.path] = sha256
+        return self._contents[request.path]
+
+
+def _given(array: np.ndarray, request: Request) -> np.ndarray:
+    """An array that stands in for a file's, under the same rules."""
+    subject = f"the value given for {request.subject}"
+    require(array.dtype, array.shape, request, subject)
+    if np.ma.is_masked(array):
+        raise request.error("E408", f"{subject} has masked entries", FILL_IN)
+    return to_float64(array, request, subject)
