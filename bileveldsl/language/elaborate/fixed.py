@@ -1,0 +1,78 @@
+"""Numbers that are known before solving: bounds, starting points, parameters, sizes, indices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bileveldsl.calculus.evaluate import evaluate
+from bileveldsl.calculus.expr import Dim, Expr, distinct_axes, symbols_of
+from bileveldsl.language import ast
+from bileveldsl.language.elaborate.tensor import Tensor
+
+
+def unread(expr: Expr) -> bool:
+    """Whether data enters that could not be read."""
+    return any(s.role == "data" and s.value is None for s in symbols_of(expr))
+
+
+@dataclass
+class Fixed:
+    """Works out expressions that no variable may enter; `array` elaborates one, `report` adds a diagnostic."""
+
+    array: Callable[[ast.Expression], Tensor | None]
+    report: Callable[..., Any]
+
+    def tensor(self, node: ast.Expression, what: str) -> Tensor | None:
+        """The array of an expression without variables."""
+        value = self.array(node)
+        if value is None:
+            return None
+        held = sorted(s.name for s in symbols_of(value.expr) if s.role == "variable")
+        if held:
+            text = f"{what} must be known before solving, but depends on {', '.join(held)}"
+            return self.report("E313", text, node.span, "", "write it as a constraint instead")
+        return None if unread(value.expr) else value
+
+    def values(self, node: ast.Expression, dims: Sequence[Dim], what: str) -> np.ndarray | None:
+        """The numbers of an expression or a list over the given dims; a scalar fills them."""
+        if isinstance(node, ast.List):
+            return self._list(node, dims, what)
+        value = self.tensor(node, what)
+        if value is None:
+            return None
+        if value.axes and value.dims != tuple(dims):
+            wanted = f"[{', '.join(d.name for d in dims)}]" if dims else "a scalar"
+            mend = "give one value for each element, or a scalar for all"
+            text = f"{what} has axes {value.described}, expected {wanted}"
+            return self.report("E303", text, node.span, value.described, mend)
+        result = np.array(evaluate(value.expr, {}, value.axes or distinct_axes(dims)), dtype=np.float64)
+        if np.isnan(result).any():
+            mend = "check logarithms, roots and divisions in it"
+            return self.report("E318", f"{what} is not a number", node.span, "evaluates to nan", mend)
+        return result
+
+    def integer(self, node: ast.Expression, what: str) -> int | None:
+        value = self.tensor(node, what)
+        if value is None:
+            return None
+        number = float("nan") if value.axes else float(evaluate(value.expr, {}, ()))
+        if not number.is_integer():
+            return self.report("E306", f"{what} must be a whole number", node.span, "", "count from 0")
+        return int(number)
+
+    def _list(self, node: ast.List, dims: Sequence[Dim], what: str) -> np.ndarray | None:
+        """A nested list of numbers over the given dims."""
+        if not dims:
+            mend = "declare axes for it, or give one number"
+            return self.report("E303", f"{what} is a list, expected a scalar", node.span, "", mend)
+        if len(node.items) != dims[0].size:
+            text = f"{what} has {len(node.items)} entries, {dims[0].name} has {dims[0].size}"
+            return self.report("E314", text, node.span)
+        rows = [self.values(item, dims[1:], f"entry {k} of {what}") for k, item in enumerate(node.items)]
+        if any(row is None for row in rows):
+            return None
+        return np.array(rows, dtype=np.float64)

@@ -1,0 +1,114 @@
+"""Names: who declares each, whether it is declared once, and what was meant by one that is not."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bileveldsl.language import ast
+from bileveldsl.language.diagnostics import Collector, Diagnostic, Related, Span
+from bileveldsl.language.elaborate import functions
+
+Kind = Literal["dim", "set", "param", "let", "variable", "constraint"]
+ARTICLES: dict[Kind, str] = {
+    "dim": "a dim", "set": "a set", "param": "a parameter", "let": "a definition", "variable": "a variable",
+    "constraint": "a constraint",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A name with the node that declares it; `level` is the name of the block, or None at the top."""
+
+    name: str
+    kind: Kind
+    node: ast.Dim | ast.Set | ast.Param | ast.Let | ast.Var | ast.Constraint
+    span: Span
+    level: str | None = None
+
+
+@dataclass
+class Scope:
+    """All declarations of a model; names are unique and visible everywhere."""
+
+    diagnostics: Collector
+    declarations: dict[str, Declaration] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    _unknown: set[str] = field(default_factory=set)
+
+    def declare(self, declaration: Declaration) -> None:
+        known = self.declarations.get(declaration.name)
+        if known is not None:
+            self.diagnostics.add(
+                Diagnostic(
+                    "E202",
+                    f"{declaration.name} is declared twice",
+                    declaration.span,
+                    "declared again here",
+                    (Related(known.span, f"first declared here, as {ARTICLES[known.kind]}"),),
+                    "names are unique in the whole model: rename one of them",
+                )
+            )
+            return
+        if declaration.name in functions.NAMES and declaration.kind != "constraint":
+            self.diagnostics.add(
+                Diagnostic(
+                    "E206",
+                    f"{declaration.name} is the name of a function",
+                    declaration.span,
+                    "",
+                    (),
+                    "choose another name",
+                )
+            )
+        self.declarations[declaration.name] = declaration
+
+    def find(self, name: str, span: Span, extra: Iterable[str] = ()) -> Declaration | None:
+        """The declaration of a name; an unknown one is reported once."""
+        declaration = self.declarations.get(name)
+        if declaration is not None:
+            self.used.add(name)
+        elif name not in self._unknown:
+            self._unknown.add(name)
+            self.diagnostics.add(unknown("E201", "name", name, span, [*self.declarations, *extra], functions.NAMES))
+        return declaration
+
+
+def unknown(code: str, what: str, name: str, span: Span, known: Iterable[str], also: Iterable[str] = ()) -> Diagnostic:
+    """A diagnostic for a name that nothing declares, with the nearest known one."""
+    best = suggestion(name, [*known, *also])
+    help = f"did you mean {best}?" if best else ""
+    if not help and what == "name":
+        help = f"declare it: a param, a let, or a var of one of the levels named {name}"
+    return Diagnostic(code, f"unknown {what} {name}", span, "not declared" if what == "name" else "", (), help)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is nearest in spelling, case aside, if any is near."""
+    choices = {candidate.lower(): candidate for candidate in reversed(list(known))}
+    near = difflib.get_close_matches(name.lower(), choices, n=1, cutoff=0.7)
+    return choices[near[0]] if near else None
+
+
+def collect(model: ast.Model, diagnostics: Collector) -> Scope:
+    """Declare every name of a model."""
+    scope = Scope(diagnostics)
+    for item in model.items:
+        if isinstance(item, ast.Dim | ast.Set):
+            scope.declare(Declaration(item.name, "dim" if isinstance(item, ast.Dim) else "set", item, item.span))
+        elif isinstance(item, ast.Param | ast.Let):
+            kind: Kind = "param" if isinstance(item, ast.Param) else "let"
+            scope.declare(Declaration(item.name, kind, item, item.name_span or item.span))
+        elif isinstance(item, ast.Level):
+            for statement in item.statements:
+                if isinstance(statement, ast.Var | ast.Let):
+                    kind = "variable" if isinstance(statement, ast.Var) else "let"
+                    scope.declare(
+                        Declaration(statement.name, kind, statement, statement.name_span or statement.span, item.name)
+                    )
+                elif isinstance(statement, ast.Constraint) and statement.label:
+                    span = statement.label_span or statement.span
+                    scope.declare(Declaration(statement.label, "constraint", statement, span, item.name))
+    return scope

@@ -1,0 +1,173 @@
+"""Arrays as the language sees them: an expression and the order of its indices, with the rules of shapes.
+
+Elementwise operations need equal axes or a scalar, `@` contracts equal axes; nothing is broadcast by position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import sympy
+
+from bileveldsl.calculus.expr import (
+    Axis,
+    Dim,
+    Expr,
+    IndexMap,
+    apply,
+    argument,
+    constant,
+    contract,
+    distinct_axes,
+    rename,
+    select,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An expression whose indices come in the order `axes`; it may lack labels along which it is constant."""
+
+    expr: Expr
+    axes: tuple[Axis, ...] = ()
+
+    @property
+    def dims(self) -> tuple[Dim, ...]:
+        return tuple(axis.dim for axis in self.axes)
+
+    @property
+    def described(self) -> str:
+        """The axes as a message names them: `[n, p]` or `scalar`."""
+        return f"[{', '.join(dim.name for dim in self.dims)}]" if self.axes else "scalar"
+
+    def over(self, axes: Sequence[Axis]) -> Tensor:
+        """The same array with other labels."""
+        return Tensor(rename(self.expr, dict(zip(self.axes, axes, strict=True))), tuple(axes))
+
+
+class ShapeError(Exception):
+    """Operands do not fit together; `labels` go to the operands, in order."""
+
+    def __init__(self, code: str, message: str, help: str, labels: Sequence[str] = ()):
+        super().__init__(message)
+        self.code, self.message, self.help, self.labels = code, message, help, tuple(labels)
+
+
+def number(value: object) -> Tensor:
+    return Tensor(constant(value))
+
+
+def elementwise(fn: sympy.Expr, operands: Sequence[Tensor], verb: str = "combine") -> Tensor:
+    """A scalar function of the operands, element by element."""
+    aligned = align(operands, verb)
+    axes = next((t.axes for t in aligned if t.axes), ())
+    return Tensor(apply(fn, [t.expr for t in aligned]), axes)
+
+
+def align(operands: Sequence[Tensor], verb: str) -> list[Tensor]:
+    """The operands with the labels of the first that has any."""
+    first = next((t for t in operands if t.axes), None)
+    if first is None:
+        return list(operands)
+    result = []
+    for operand in operands:
+        if operand.axes and operand.dims != first.dims:
+            raise ShapeError(
+                "E303",
+                f"cannot {verb} axes {first.described} and {operand.described}",
+                _elementwise_help(first, operand),
+                [t.described for t in operands],
+            )
+        result.append(operand.over(first.axes) if operand.axes else operand)
+    return result
+
+
+def _elementwise_help(a: Tensor, b: Tensor) -> str:
+    text = "elementwise operations need equal axes or a scalar"
+    if len(a.dims) == 2 and a.dims == b.dims[::-1] and a.dims[0] != a.dims[1]:
+        return f"{text}; transpose one of them with .T"
+    if len(a.axes) == len(b.axes) and [d.size for d in a.dims] == [d.size for d in b.dims]:
+        return f"{text}; the sizes agree but the names do not: declare both with the same dim if they are the same"
+    return text
+
+
+VERBS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "^": "raise"}
+_FUNCTIONS = {
+    "+": argument(0) + argument(1),
+    "-": argument(0) - argument(1),
+    "*": argument(0) * argument(1),
+    "/": argument(0) / argument(1),
+    "^": argument(0) ** argument(1),
+}
+
+
+def binary(operator: str, a: Tensor, b: Tensor) -> Tensor:
+    """`a + b` and its kind; `@` is `matmul`."""
+    if operator == "@":
+        return matmul(a, b)
+    return elementwise(_FUNCTIONS[operator], [a, b], VERBS[operator])
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """The sum of products over the last axis of `a` and the first of `b`."""
+    if not a.axes or not b.axes:
+        raise ShapeError(
+            "E304", "@ needs arrays on both sides", "use * to multiply by a scalar", [a.described, b.described]
+        )
+    if a.dims[-1] != b.dims[0]:
+        raise ShapeError(
+            "E304",
+            f"@ cannot contract the last axis of {a.described} with the first of {b.described}",
+            _matmul_help(a, b),
+            [a.described, b.described],
+        )
+    shared = a.axes[-1]
+    rest = distinct_axes(b.dims[1:], a.axes)
+    right = b.over((shared, *rest))
+    axes = (*a.axes[:-1], *rest)
+    return Tensor(contract([a.expr, right.expr], [shared]), axes)
+
+
+def _matmul_help(a: Tensor, b: Tensor) -> str:
+    if a.dims[0] == b.dims[0]:
+        return "the first axes agree: transpose the left side with .T"
+    if a.dims[-1] == b.dims[-1]:
+        return "the last axes agree: transpose the right side with .T"
+    return "the last axis on the left and the first axis on the right must be the same dim"
+
+
+def transpose(a: Tensor) -> Tensor:
+    if len(a.axes) > 2:
+        raise ShapeError(
+            "E305", f".T needs a matrix, this has axes {a.described}", "contract or slice it first", [a.described]
+        )
+    return Tensor(a.expr, a.axes[::-1])
+
+
+def take(a: Tensor, items: Sequence[int | slice | Axis | None]) -> Tensor:
+    """Elements of an array: a number drops an axis, a slice shortens it, a label relabels it, None keeps it."""
+    if len(items) != len(a.axes):
+        raise ShapeError(
+            "E302",
+            f"{len(items)} {'index' if len(items) == 1 else 'indices'} for an array with axes {a.described}",
+            "give one index for each axis, : for all of one",
+            [a.described],
+        )
+    labels = [item for item in items if isinstance(item, Axis)]
+    own = distinct_axes(a.dims, [*a.axes, *labels])
+    result, axes = a.over(own).expr, []
+    for axis, item in zip(own, items, strict=True):
+        if isinstance(item, int):
+            result = select(result, [(axis, IndexMap.of(item))])
+        elif isinstance(item, slice):
+            new = Axis(Dim(f"{axis.dim.name}[{item.start}:{item.stop}]", item.stop - item.start), axis.prime)
+            positions = IndexMap.of(np.arange(item.start, item.stop), f"{item.start}:{item.stop}")
+            result = select(result, [(axis, positions)], new)
+            axes.append(new)
+        elif isinstance(item, Axis):
+            result = rename(result, {axis: item})
+        else:
+            axes.append(axis)
+    return Tensor(result, tuple(axes)).over(distinct_axes([axis.dim for axis in axes], labels))
