@@ -10,7 +10,7 @@ import functools
 import itertools
 import operator
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 from weakref import WeakValueDictionary
 
@@ -103,6 +103,10 @@ MAX_REPETITION = 10
 """Functions are not merged into one that would write its parts out more often than this on average."""
 
 
+COMPLEX = (sympy.re, sympy.im, sympy.arg, sympy.conjugate)
+"""Functions are not merged into one that sympy splits into these, as it does Abs(exp(log(x))) for a real x."""
+
+
 def apply(fn: sympy.Expr, args: Sequence[Expr]) -> Expr:
     """The function `fn` of `argument(0), ...` elementwise over the arguments, in normal form.
 
@@ -130,9 +134,11 @@ def apply(fn: sympy.Expr, args: Sequence[Expr]) -> Expr:
             merged[symbol] = arg.fn.xreplace({k: placeholder(child) for k, child in arg.operands.items()})
         else:
             apart[symbol] = placeholder(arg)
-    if not _fits(fn, merged):
+    whole = fn.xreplace(merged | apart) if _fits(fn, merged) else None
+    if whole is None or any(isinstance(part, COMPLEX) for part in sympy.preorder_traversal(whole)):
         apart |= {symbol: placeholder(operands[symbol]) for symbol in merged if operands[symbol].children}
-    result = _map(fn.xreplace(merged | apart), nodes)
+        whole = fn.xreplace(merged | apart)
+    result = _map(whole, nodes)
     if isinstance(result, Map) and set(result.axes) != everything:  # fewer labels: now more can be merged
         return apply(result.fn, result.children)
     return result
@@ -315,27 +321,31 @@ def _absorb_deltas(factors: list[Expr], bound: list[Axis]) -> tuple[list[Expr], 
 
 
 def _sum(factors: Sequence[Expr], over: set[Axis]) -> Expr:
-    """A Contract of factors that all hang together, its summed labels renamed to the smallest free ones.
+    """A Contract of factors that all hang together, its summed labels renamed to the smallest free ones."""
+    free = {axis for factor in factors for axis in factor.axes} - over
+    _, wanted, renamed = _with_bound_labels(factors, sorted(over), free)
+    axes = tuple(axis for axis in _union(factor.axes for factor in renamed) if axis not in wanted)
+    return Contract._make(axes, tuple(renamed), wanted)
 
-    Summed labels of one index set could be renamed in several ways; the one that gives the oldest factors is taken.
+
+def _with_bound_labels(
+    nodes: Sequence[Expr], bound: Sequence[Axis], free: set[Axis], kind: Callable[[Axis], Any] = lambda axis: axis.dim
+) -> tuple[tuple[Axis, ...], tuple[Axis, ...], list[Expr]]:
+    """The bound labels in order, the smallest labels that can take their place, and the nodes with these, by age.
+
+    Labels of one kind could be put in any order: that which gives the oldest nodes is taken, so that expressions that
+    differ in the names of bound labels only are equal.
     """
-    bound = tuple(sorted(over))
-    wanted = distinct_axes([axis.dim for axis in bound], _axes_of(factors) - over)
-    orders = [bound]
+    kinds = sorted(kind(axis) for axis in bound)
+    orders = [tuple(sorted(bound, key=kind))]
     if len(bound) <= 4:
-        dims = [axis.dim for axis in bound]
-        orders = [order for order in itertools.permutations(bound) if [axis.dim for axis in order] == dims]
+        orders = [order for order in itertools.permutations(bound) if [kind(axis) for axis in order] == kinds]
+    wanted = distinct_axes([axis.dim for axis in orders[0]], free)
     choices = []
     for order in orders:
         names = dict(zip(order, wanted, strict=True))
-        choices.append(sorted((rename(factor, names) for factor in factors), key=_serial))
-    best = min(choices, key=lambda choice: [factor.serial for factor in choice])
-    axes = tuple(axis for axis in _union(f.axes for f in best) if axis not in wanted)
-    return Contract._make(axes, tuple(best), wanted)
-
-
-def _axes_of(nodes: Iterable[Expr]) -> set[Axis]:
-    return {axis for node in nodes for axis in node.axes}
+        choices.append((order, wanted, sorted((rename(node, names) for node in nodes), key=_serial)))
+    return min(choices, key=lambda choice: [node.serial for node in choice[2]])
 
 
 def reduce(operation: Literal["logsumexp", "max", "min", "norm"], node: Expr, over: Iterable[Axis]) -> Expr:
@@ -351,8 +361,7 @@ def reduce(operation: Literal["logsumexp", "max", "min", "norm"], node: Expr, ov
             node = apply(argument(0) * sympy.sqrt(argument(1)), [node, size(axis.dim)])
     if not inner:
         return apply(sympy.Abs(argument(0)), [node]) if operation == "norm" else node
-    wanted = distinct_axes([a.dim for a in inner], set(node.axes) - set(inner))
-    node = rename(node, dict(zip(inner, wanted, strict=True)))
+    _, wanted, (node,) = _with_bound_labels([node], inner, set(node.axes) - set(inner))
     return Reduce._make(tuple(a for a in node.axes if a not in wanted), (node,), operation, wanted)
 
 
@@ -375,20 +384,18 @@ def select(node: Expr, at: Sequence[tuple[Axis, IndexMap]], along: Axis | None =
             else:
                 done[part] = select(part, at, along)
         return done[node]
-    if isinstance(node, Delta) and (known := _select_delta(node, used)):
-        return known
     new = along if any(index.positions.ndim for _, index in used) else None
     if new and new in node.axes and all(axis != new for axis, _ in used):
         used.append((new, IndexMap.of(np.arange(new.size))))
+    if isinstance(node, Delta) and (known := _select_delta(node, used)):
+        return known
     if new and len(used) == 1 and _is_identity(*used[0], new):
         return rename(node, {used[0][0]: new})
-    used.sort(key=lambda item: node.axes.index(item[0]))
-    gone = [axis for axis, _ in used]
-    kept = set(node.axes) - set(gone)
-    wanted = distinct_axes([axis.dim for axis in gone], kept | {new} if new else kept)
-    node = rename(node, dict(zip(gone, wanted, strict=True)))
+    maps = dict(used)
+    free = (set(node.axes) - set(maps)) | ({new} if new else set())
+    order, wanted, (node,) = _with_bound_labels([node], list(maps), free, lambda axis: (axis.dim, maps[axis].key))
     axes = tuple(axis for axis in node.axes if axis not in wanted) + ((new,) if new else ())
-    return Select._make(axes, (node,), wanted, new, *(index for _, index in used))
+    return Select._make(axes, (node,), wanted, new, *(maps[axis] for axis in order))
 
 
 def _select_delta(node: Delta, at: Sequence[tuple[Axis, IndexMap]]) -> Expr | None:
@@ -407,17 +414,17 @@ def scatter(node: Expr, at: Sequence[tuple[Axis, IndexMap]], along: Axis | None 
     Where the node has a label of `at` besides, the two are one, as are two equal labels in `at`: only the elements
     in which they agree are added.
     """
-    at = sorted(at, key=lambda item: item[0])
+    at = sorted(at, key=lambda item: (item[0], item[1].positions.ndim))
     for (axis, index), (other, same) in itertools.pairwise(at):
         if axis == other:
             a, b = distinct_axes([axis.dim, axis.dim], {*node.axes, *([along] if along else [])})
             node = multiply(node, select(delta(a, b), [(a, index), (b, same)], along))
     at = list(dict(at).items())
-    if constant_value(node) == 0:
-        return node
     if all(index.positions.ndim == 0 for _, index in at):
         along = None
     node = select(node, [(axis, index) for axis, index in at if axis != along], along)
+    if constant_value(node) == 0:
+        return node
     if along and len(at) == 1 and _is_identity(*at[0], along):
         return rename(node, {along: at[0][0]})
     targets = tuple(axis for axis, _ in at)

@@ -14,14 +14,29 @@ import sympy
 from sympy import Expr, Function, Integer, Rational
 
 
-class softplus(Function):
+class Real(Function):
+    """A function with real values; told so, sympy never splits it into real and imaginary parts."""
+
+    is_real = True
+
+
+class Symmetric(Real):
+    """A function of two arguments that may be exchanged: they stand in sympy's own order."""
+
+    @classmethod
+    def eval(cls, a: Expr, b: Expr) -> Expr | None:
+        first, second = sorted((a, b), key=sympy.default_sort_key)
+        return None if (a, b) == (first, second) else cls(first, second)
+
+
+class softplus(Real):
     """log(1 + exp(x)), computed without overflow."""
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return sigmoid(self.args[0])
 
 
-class sigmoid(Function):
+class sigmoid(Real):
     """1 / (1 + exp(-x))."""
 
     def fdiff(self, argindex: int = 1) -> Expr:
@@ -29,7 +44,7 @@ class sigmoid(Function):
         return sigmoid(self.args[0]) * sigmoid(-self.args[0])
 
 
-class huber(Function):
+class huber(Real):
     """x^2/2 for |x| <= d, and d (|x| - d/2) beyond."""
 
     def fdiff(self, argindex: int = 1) -> Expr:
@@ -39,7 +54,7 @@ class huber(Function):
         return exceed(x, d)
 
 
-class clip(Function):
+class clip(Real):
     """min(max(x, -d), d), the derivative of `huber`."""
 
     def fdiff(self, argindex: int = 1) -> Expr:
@@ -49,7 +64,7 @@ class clip(Function):
         return sympy.sign(x) * (1 - inside(x, d))
 
 
-class exceed(Function):
+class exceed(Real):
     """max(|x| - d, 0), the derivative of `huber` in its threshold."""
 
     def fdiff(self, argindex: int = 1) -> Expr:
@@ -58,21 +73,21 @@ class exceed(Function):
         return sympy.sign(x) * outside if argindex == 1 else -outside
 
 
-class inside(Function):
+class inside(Real):
     """1 where |x| <= d, else 0."""
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return Integer(0)
 
 
-class step(Function):
+class step(Real):
     """0 for x < 0, 1/2 at 0, 1 for x > 0."""
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return Integer(0)
 
 
-class maximum(Function):
+class maximum(Symmetric):
     """The larger of two numbers."""
 
     def fdiff(self, argindex: int = 1) -> Expr:
@@ -80,7 +95,7 @@ class maximum(Function):
         return step(a - b) if argindex == 1 else step(b - a)
 
 
-class minimum(Function):
+class minimum(Symmetric):
     """The smaller of two numbers."""
 
     def fdiff(self, argindex: int = 1) -> Expr:
@@ -88,21 +103,21 @@ class minimum(Function):
         return step(b - a) if argindex == 1 else step(a - b)
 
 
-class equal(Function):
+class equal(Symmetric):
     """1 where both arguments are the same number, else 0."""
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return Integer(0)
 
 
-class xlogx(Function):
+class xlogx(Real):
     """x log x, 0 at 0."""
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return sympy.log(self.args[0]) + 1
 
 
-class relative_entropy(Function):
+class relative_entropy(Real):
     """x log(x / y), 0 at x = 0."""
 
     def fdiff(self, argindex: int = 1) -> Expr:
@@ -110,7 +125,7 @@ class relative_entropy(Function):
         return sympy.log(x / y) + 1 if argindex == 1 else -x / y
 
 
-class divide0(Function):
+class divide0(Real):
     """x / r, and 0 where r is 0: the direction x / norm(x) with its value at the origin."""
 
     def fdiff(self, argindex: int = 1) -> Expr:

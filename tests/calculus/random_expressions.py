@@ -7,7 +7,7 @@ one line of indexing, which shares nothing with the normal form under test.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import sympy
@@ -27,6 +27,7 @@ from bileveldsl.calculus.expr import (
     constant,
     contract,
     delta,
+    depends_on,
     leaf,
     multiply,
     reduce,
@@ -50,10 +51,11 @@ Values = Mapping[Symbol, np.ndarray]
 
 @dataclass(frozen=True)
 class Term:
-    """An expression with its meaning: the array over GRID that it stands for."""
+    """An expression with its meaning, the array over GRID that it stands for, and the way it was built."""
 
-    expr: Expr
-    meaning: Callable[[Values], np.ndarray]
+    built: str
+    expr: Expr = field(repr=False)
+    meaning: Callable[[Values], np.ndarray] = field(repr=False)
 
 
 def random_values(seed: int) -> dict[Symbol, np.ndarray]:
@@ -88,20 +90,20 @@ def leaf_terms(draw: st.DrawFn) -> Term:
         array = values[symbol] if symbol.value is None else symbol.value
         return np.broadcast_to(array[tuple(PLACES[axis] for axis in axes)], SHAPE)
 
-    return Term(leaf(symbol, axes), meaning)
+    return Term(f"{symbol.name}{list(axes)}", leaf(symbol, axes), meaning)
 
 
 @st.composite
 def constant_terms(draw: st.DrawFn) -> Term:
     number = draw(st.sampled_from([sympy.Integer(2), sympy.Integer(-1), sympy.Rational(1, 2), sympy.Integer(0)]))
-    return Term(constant(number), lambda values: np.full(SHAPE, float(number)))
+    return Term(str(number), constant(number), lambda values: np.full(SHAPE, float(number)))
 
 
 @st.composite
 def delta_terms(draw: st.DrawFn) -> Term:
     dim = draw(st.sampled_from([I, J]))
     a, b = draw(labels_of(dim)), draw(labels_of(dim))
-    return Term(delta(a, b), lambda values: (PLACES[a] == PLACES[b]) * 1.0)
+    return Term(f"delta({a}, {b})", delta(a, b), lambda values: (PLACES[a] == PLACES[b]) * 1.0)
 
 
 ARG = argument(0)
@@ -110,13 +112,13 @@ SMOOTH: dict[sympy.Expr, Callable[[np.ndarray], np.ndarray]] = {
     sympy.tanh(ARG): np.tanh,
     ARG**2: np.square,
     sympy.exp(sympy.cos(ARG)): lambda a: np.exp(np.cos(a)),
-    f.sigmoid(ARG): lambda a: 1 / (1 + np.exp(-a)),
-    f.softplus(ARG): lambda a: np.log(1 + np.exp(a)),
+    f.sigmoid(ARG): lambda a: (1 + np.tanh(a / 2)) / 2,
+    f.softplus(ARG): lambda a: np.maximum(a, 0) + np.log1p(np.exp(-np.abs(a))),
     1 / (1 + ARG**2): lambda a: 1 / (1 + a**2),
     -2 * ARG + 1: lambda a: 1 - 2 * a,
 }
 REDUCTIONS: dict[str, Callable[[np.ndarray, tuple[Axis, ...]], np.ndarray]] = {
-    "logsumexp": lambda a, over: np.log(summed(np.exp(a), over)),
+    "logsumexp": lambda a, over: a.max() + np.log(np.maximum(summed(np.exp(a - a.max()), over), 1e-300)),
     "norm": lambda a, over: np.sqrt(summed(a**2, over)),
     "max": lambda a, over: np.broadcast_to(a.max(axis=_places(over), keepdims=True), SHAPE),
     "min": lambda a, over: np.broadcast_to(a.min(axis=_places(over), keepdims=True), SHAPE),
@@ -131,34 +133,45 @@ def _places(over: tuple[Axis, ...]) -> tuple[int, ...]:
 def elementwise_terms(draw: st.DrawFn, terms: st.SearchStrategy[Term]) -> Term:
     a = draw(terms)
     fn, function = draw(st.sampled_from(list(SMOOTH.items())))
-    return Term(apply(fn, [a.expr]), lambda values: function(a.meaning(values)))
+    return Term(f"({fn})({a.built})", apply(fn, [a.expr]), lambda values: function(a.meaning(values)))
 
 
 @st.composite
 def sums(draw: st.DrawFn, terms: st.SearchStrategy[Term]) -> Term:
     parts = draw(st.lists(terms, min_size=2, max_size=3))
-    return Term(add(*(p.expr for p in parts)), lambda values: sum(p.meaning(values) for p in parts))
+    built = " + ".join(p.built for p in parts)
+    return Term(f"({built})", add(*(p.expr for p in parts)), lambda values: sum(p.meaning(values) for p in parts))
 
 
 @st.composite
 def products(draw: st.DrawFn, terms: st.SearchStrategy[Term]) -> Term:
     a, b = draw(terms), draw(terms)
-    return Term(multiply(a.expr, b.expr), lambda values: a.meaning(values) * b.meaning(values))
+    built = f"{a.built} * {b.built}"
+    return Term(built, multiply(a.expr, b.expr), lambda values: a.meaning(values) * b.meaning(values))
 
 
 @st.composite
 def contractions(draw: st.DrawFn, terms: st.SearchStrategy[Term]) -> Term:
     parts, over = draw(st.lists(terms, min_size=1, max_size=3)), draw(SOME_LABELS)
     return Term(
+        f"contract({[p.built for p in parts]}, {over})",
         contract([p.expr for p in parts], over),
         lambda values: summed(np.prod([p.meaning(values) for p in parts], axis=0), over),
     )
 
 
 @st.composite
-def reductions(draw: st.DrawFn, terms: st.SearchStrategy[Term], operations: tuple[str, ...]) -> Term:
-    a, over, operation = draw(terms), draw(SOME_LABELS), draw(st.sampled_from(operations))
-    return Term(reduce(operation, a.expr, over), lambda values: REDUCTIONS[operation](a.meaning(values), over))
+def reductions(draw: st.DrawFn, terms: st.SearchStrategy[Term], smooth: bool) -> Term:
+    a, over = draw(terms), draw(SOME_LABELS)
+    operation = draw(st.sampled_from(["logsumexp", "norm"] if smooth else list(REDUCTIONS)))
+    expr, shift = a.expr, lambda array: array
+    if smooth and operation == "norm":  # away from its kink
+        expr, shift = apply(2 + sympy.sin(ARG), [a.expr]), lambda array: 2 + np.sin(array)
+    return Term(
+        f"{operation}({a.built}, {over})",
+        reduce(operation, expr, over),
+        lambda values: REDUCTIONS[operation](shift(a.meaning(values)), over),
+    )
 
 
 @st.composite
@@ -166,7 +179,8 @@ def renamings(draw: st.DrawFn, terms: st.SearchStrategy[Term]) -> Term:
     a = draw(terms)
     names = {axis: draw(labels_of(axis.dim)) for axis in draw(SOME_LABELS)}
     places = {old: PLACES[new] for old, new in names.items()}
-    return Term(rename(a.expr, names), lambda values: at_places(a.meaning(values), places))
+    built = f"rename({a.built}, {names})"
+    return Term(built, rename(a.expr, names), lambda values: at_places(a.meaning(values), places))
 
 
 @st.composite
@@ -193,7 +207,8 @@ def _read(index: IndexMap, along: Axis | None) -> np.ndarray:
 def selections(draw: st.DrawFn, terms: st.SearchStrategy[Term]) -> Term:
     a, (at, along) = draw(terms), draw(index_maps())
     places = {axis: _read(index, along) for axis, index in at}
-    return Term(select(a.expr, at, along), lambda values: at_places(a.meaning(values), places))
+    built = f"select({a.built}, {at}, {along})"
+    return Term(built, select(a.expr, at, along), lambda values: at_places(a.meaning(values), places))
 
 
 @st.composite
@@ -209,19 +224,27 @@ def scatterings(draw: st.DrawFn, terms: st.SearchStrategy[Term]) -> Term:
             total += hit * at_places(array, {along: np.full(SHAPE, k)} if along else {})
         return total
 
-    return Term(scatter(a.expr, at, along), meaning)
+    return Term(f"scatter({a.built}, {at}, {along})", scatter(a.expr, at, along), meaning)
 
 
-def terms(operations: tuple[str, ...] = ("logsumexp", "max", "min", "norm"), size: int = 8) -> st.SearchStrategy[Term]:
-    """Terms of at most `size` leaves, with the reductions allowed."""
+def terms(smooth: bool = False, depth: int = 3) -> st.SearchStrategy[Term]:
+    """Terms of at most `depth` nested operations, twice differentiable everywhere where they are to be smooth."""
+    simple = leaf_terms() | leaf_terms() | leaf_terms() | constant_terms() | delta_terms()
+    if depth == 0:
+        return simple
+    inner = terms(smooth, depth - 1)
+    return st.one_of(
+        simple, elementwise_terms(inner), sums(inner), products(inner), contractions(inner), renamings(inner),
+        selections(inner), scatterings(inner), reductions(inner, smooth),
+    )  # fmt: skip
 
-    def extend(inner: st.SearchStrategy[Term]) -> st.SearchStrategy[Term]:
-        return st.one_of(
-            elementwise_terms(inner), sums(inner), products(inner), contractions(inner), renamings(inner),
-            selections(inner), scatterings(inner), *([reductions(inner, operations)] if operations else []),
-        )  # fmt: skip
 
-    return st.recursive(leaf_terms() | constant_terms() | delta_terms(), extend, max_leaves=size)
+@st.composite
+def terms_of_variables(draw: st.DrawFn, terms: st.SearchStrategy[Term]) -> tuple[Term, Symbol, Symbol]:
+    """A term with two of the variables that occur in it."""
+    term = draw(terms.filter(lambda term: depends_on(term.expr, VARIABLES)))
+    present = st.sampled_from([symbol for symbol in VARIABLES if depends_on(term.expr, [symbol])])
+    return term, draw(present), draw(present)
 
 
 def on_grid(expr: Expr, values: Values) -> np.ndarray:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import csv
+import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
+from bileveldsl.language.data.members import LABEL_GROWTH
 from bileveldsl.language.data.request import Request, count, quote
 from bileveldsl.language.data.table import Column, Fault, Table, duplicate
-from bileveldsl.language.data.values import EXACT, RESCALE
+from bileveldsl.language.data.values import EXACT, RESCALE, is_number
 
 LINE_CHARACTERS = 2**24
 CHUNK_FIELDS = 2**18
+INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")  # one spelling for each; more digits are the name of something
 
 PLAIN_NUMBERS = "write plain numbers such as 12.5 or 1.25e1, with a point, no unit and no thousands separator"
 ONE_KIND = "begin with a row of names (no numbers) or a row of numbers"
@@ -27,18 +31,70 @@ FILL_ROW = "give every row the same number of entries, separated by commas"
 def load(path: Path, request: Request) -> Table:
     """The table in a csv file; its first row is a header unless every field of it is a number."""
     rows = _rows(path, request)
+    first = next(rows, None)
+    if first is None:
+        raise request.damaged("is empty", "write one row for each entry")
+    header, header_fault = _header(first, request)
+    columns = [_ColumnText() for _ in first]
+    row = first_row = 2 if header else 1
+    for length, chunk in _chunks(rows if header else chain([first], rows), len(first)):
+        for column, fields in zip(columns, chunk, strict=True):
+            column.extend(fields, row)
+        row += length
+    numbers = tuple(column.finish() for column in columns)
+    return Table(header, numbers, row - first_row, first_row, partial(labels, path, first_row), header_fault)
+
+
+def labels(path: Path, first_row: int, positions: Sequence[int], request: Request) -> list[list[Any]]:
+    """Some columns of a csv file as labels, without the spaces around them; equal ones are one object.
+
+    A column is integers if all its entries are, and text otherwise; numbers that are neither stay visible as such.
+    """
+    nbytes = LABEL_GROWTH * path.stat().st_size
+    if nbytes > request.limit_bytes:
+        raise request.too_large(f"reading the labels of {request.file}", nbytes)
+    columns: list[list[str]] = [[] for _ in positions]
+    known: dict[str, str] = {}
+    rows = islice(_rows(path, request), first_row - 1, None)
+    for _, chunk in _chunks(([row[position] for position in positions] for row in rows), len(positions)):
+        for column, fields in zip(columns, chunk, strict=True):
+            texts = list(map(str.strip, fields))
+            column.extend(map(known.setdefault, texts, texts))
+    return [_typed(column) for column in columns]
+
+
+def _typed(column: list[str]) -> list[Any]:
+    texts = set(column)
+    if all(map(INTEGER.fullmatch, texts)):
+        return list(map({text: int(text) for text in texts}.__getitem__, column))
+    if all(map(is_number, texts)):
+        return [text if text.lstrip("+-").isdecimal() else float(text) for text in column]
+    return column
+
+
+def _chunks(rows: Iterator[list[str]], width: int) -> Iterator[tuple[int, Iterator[tuple[str, ...]]]]:
+    """The rows piecewise, as the number of them and their columns."""
+    while chunk := list(islice(rows, max(1, CHUNK_FIELDS // width))):
+        yield len(chunk), zip(*chunk, strict=True)
+
+
+def _rows(path: Path, request: Request) -> Iterator[list[str]]:
+    """The rows of equal length; empty lines are allowed at the end only, where an entry cannot be missing."""
+    width, empty = 0, 0
     try:
-        first = next(rows, None)
-        if first is None:
-            raise request.damaged("is empty", "write one row for each entry")
-        header, header_fault = _header(first, request)
-        columns = [_ColumnText() for _ in first]
-        row = first_row = 2 if header else 1
-        body = rows if header else chain([first], rows)
-        while chunk := list(islice(body, max(1, CHUNK_FIELDS // len(first)))):
-            for column, fields in zip(columns, zip(*chunk, strict=True), strict=True):
-                column.extend(fields, row)
-            row += len(chunk)
+        with path.open(encoding="utf-8-sig", newline="") as text:
+            for number, row in enumerate(csv.reader(_lines(text, request), strict=True), 1):
+                if not row:
+                    empty = empty or number
+                    continue
+                if empty:
+                    mend = "fill in the row or take it out"
+                    raise request.error("E407", f"{request.file} row {empty} is empty", mend)
+                width = width or len(row)
+                if len(row) != width:
+                    found = count(len(row), "entry", "entries")
+                    raise request.error("E407", f"{request.file} row {number} has {found}, row 1 has {width}", FILL_ROW)
+                yield row
     except UnicodeDecodeError as error:
         raise request.not_utf8(error) from error
     except csv.Error as error:
@@ -46,26 +102,6 @@ def load(path: Path, request: Request) -> Table:
             message = f"{request.file} has an entry that is too long ({error})"
             raise request.error("E412", message, PLAIN_NUMBERS) from error
         raise request.damaged(f"is not valid csv ({error})", "close every quote, or write without quotes") from error
-    if row == first_row:
-        raise request.damaged("holds a header row and nothing below it", "write one row for each entry")
-    return Table(header, tuple(column.finish() for column in columns), first_row, header_fault)
-
-
-def _rows(path: Path, request: Request) -> Iterator[list[str]]:
-    """The rows of equal length; empty lines are allowed at the end only, where an entry cannot be missing."""
-    width, empty = 0, 0
-    with path.open(encoding="utf-8-sig", newline="") as text:
-        for number, row in enumerate(csv.reader(_lines(text, request), strict=True), 1):
-            if not row:
-                empty = empty or number
-                continue
-            if empty:
-                raise request.error("E407", f"{request.file} row {empty} is empty", "fill in the row or take it out")
-            width = width or len(row)
-            if len(row) != width:
-                found = count(len(row), "entry", "entries")
-                raise request.error("E407", f"{request.file} row {number} has {found}, row 1 has {width}", FILL_ROW)
-            yield row
 
 
 def _lines(text: TextIO, request: Request) -> Iterator[str]:
@@ -122,15 +158,6 @@ class _ColumnText:
 
     def finish(self) -> Column:
         return Column(np.asarray(self.values), self.fault)
-
-
-def is_number(text: str) -> bool:
-    """Whether `text` is a number; Python would also read `2_5` as 25, which is a slip in a csv."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return "_" not in text
 
 
 def _not_a_number(text: str) -> str:

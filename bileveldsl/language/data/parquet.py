@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bileveldsl.language.data.members import LABEL_GROWTH
 from bileveldsl.language.data.request import Request, quote
 from bileveldsl.language.data.table import Column, Fault, Table, duplicate
 from bileveldsl.language.data.values import EXACT, FILL_IN, RESCALE
 
 
 def load(path: Path, request: Request) -> Table:
-    """The numeric columns of a parquet file; of the others only the names are read."""
+    """The numeric columns of a parquet file; the others wait until they are asked for as labels."""
     try:
         import pyarrow
         from pyarrow import parquet
@@ -28,13 +31,44 @@ def load(path: Path, request: Request) -> Table:
             nbytes = 8 * file.metadata.num_rows * len(names)
             if nbytes > request.limit_bytes:
                 raise request.too_large(request.file, nbytes)
-            content = file.read(columns=numeric)
+            rows, content = file.metadata.num_rows, file.read(columns=numeric)
     except (pyarrow.ArrowException, ValueError, OSError) as error:
         raise request.damaged(f"cannot be decoded ({error})") from error
     if not names:
         raise request.damaged("has no columns", "write one column for each parameter")
     other = Column(np.empty(0), Fault("E406", 1, "the column does not hold numbers", "save it as a numeric type"))
-    return Table(tuple(names), tuple(_column(content[n]) if n in numeric else other for n in names), first_row=1)
+    columns = tuple(_column(content[name]) if name in numeric else other for name in names)
+    return Table(tuple(names), columns, rows, 1, partial(labels, path, names))
+
+
+def labels(path: Path, names: Sequence[str], positions: Sequence[int], request: Request) -> list[list[Any]]:
+    """Some columns of a parquet file as Python objects; they are read as dictionaries, so equal ones are one object."""
+    import pyarrow
+    from pyarrow import parquet
+
+    wanted = [names[position] for position in positions]
+    try:
+        with parquet.ParquetFile(path, read_dictionary=wanted) as file:
+            nbytes = LABEL_GROWTH * _uncompressed(file.metadata, wanted)
+            if nbytes > request.limit_bytes:
+                raise request.too_large(f"reading the labels of {request.file}", nbytes)
+            content = file.read(columns=wanted)
+        return [_labels(content[name]) for name in wanted]
+    except (pyarrow.ArrowException, ValueError, OSError) as error:
+        raise request.damaged(f"cannot be decoded ({error})") from error
+
+
+def _uncompressed(metadata: Any, names: Sequence[str]) -> int:
+    groups = [metadata.row_group(k) for k in range(metadata.num_row_groups)]
+    chunks = [group.column(k) for group in groups for k in range(group.num_columns)]
+    return sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema in names)
+
+
+def _labels(column: Any) -> list[Any]:
+    chunks = column.dictionary_encode().unify_dictionaries().chunks
+    values = [*chunks[0].dictionary.to_pylist(), None] if chunks else []
+    codes = [code for chunk in chunks for code in chunk.indices.fill_null(-1).to_numpy().tolist()]
+    return list(map(values.__getitem__, codes))
 
 
 def _is_numeric(type: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
@@ -24,7 +24,7 @@ class Request:
     keys: tuple[str, ...]  # as written; () means the parameter's own name
     name: str
     rank: int
-    where: Span
+    where: Span | None
     limit_bytes: int
 
     @property
@@ -77,8 +77,13 @@ def printable(text: str) -> str:
 def listing(names: Iterable[str]) -> str:
     """The first few of `names`, quoted, and how many more there are."""
     names = list(names)
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(map(quote, names[:LISTED])) + more
+    return some([quote(name) for name in names[:LISTED]], len(names))
+
+
+def some(shown: Sequence[str], number: int) -> str:
+    """The first few of `number` things, and how many more there are."""
+    shown = shown[:LISTED]
+    return ", ".join(shown) + (f" and {number - len(shown)} more" if number > len(shown) else "")
 
 
 def instead_of(name: str, known: Iterable[str]) -> str:

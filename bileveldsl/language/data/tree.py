@@ -1,17 +1,21 @@
-"""Json files: keys walk down the objects to a number or nested lists of numbers."""
+"""Json files: keys walk down the objects to numbers, to the members of a set, or to values by their labels."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bileveldsl.language.data.indexed import arrange, require_sizes
+from bileveldsl.language.data.members import LabelledAxis, Labels, Member, require_labels
 from bileveldsl.language.data.request import SHOWN, Request, count, instead_of, quote
-from bileveldsl.language.data.values import EXACT, RESCALE, at, to_float64
+from bileveldsl.language.data.values import EXACT, FILL_IN, RESCALE, at, not_finite
 
 DEPTH = 64
 FLOAT_DIGITS = 309  # an integer with more digits is larger than every float64
@@ -22,6 +26,8 @@ NUMBERS = (float, int, bool)
 SAME_DEPTH = "nest all lists equally deep and give those of one level the same length"
 PLAIN_NUMBERS = "write plain numbers, without quotes"
 
+Place = Callable[[int], str]
+
 
 @dataclass(frozen=True)
 class Tree:
@@ -31,10 +37,46 @@ class Tree:
 
     def array(self, request: Request) -> np.ndarray:
         value, subject = self._value(request)
-        return to_float64(_dense(value, request, subject), request, subject)
+        if isinstance(value, dict):
+            raise request.error("E404", f"{subject} is an object, not numbers", f"add a key: {instead_of('', value)}")
+        return _dense(value, request, subject)
+
+    def members(self, request: Request, arity: int | None) -> list[Member]:
+        """A set: a list of labels, or a list of lists with the labels of one member each."""
+        value, subject = self._value(request)
+        if not isinstance(value, list):
+            mend = f"add a key: {instead_of('', value)}" if isinstance(value, dict) else "write the members in brackets"
+            raise request.error("E404", f"{subject} is {kind(value)}, not a list of members", mend)
+        if arity is None:
+            arity = len(value[0]) if value and isinstance(value[0], list) else 1
+        columns = _columns(value, arity, count(arity, "label", "labels"), subject, request) if arity > 1 else [value]
+        for position, column in enumerate(columns):
+            place = (lambda row, k=position: at([row, k])[1:]) if arity > 1 else _entry
+            require_labels(column, subject, place, request)
+        return Labels(columns, subject, _entry).distinct(request)
+
+    def indexed(self, request: Request, axes: Sequence[LabelledAxis]) -> np.ndarray:
+        """An array over sets: objects keyed by labels, rows of labels and a value, or lists in the order of the sets."""
+        value, subject = self._value(request)
+        width = sum(axis.arity for axis in axes)
+        if isinstance(value, dict):
+            columns, entries = _leaves(value, width, axes, subject, request)
+
+            def path(row: int) -> str:
+                return "at " + "".join(f"[{quote(column[row])}]" for column in columns)
+
+            values = _floats(entries, lambda row: f" {path(row)}", subject, request)
+            return arrange(Labels(columns, subject, path), values, axes, request)
+        if not _has_rows(value, axes):
+            return require_sizes(_dense(value, request, subject), subject, axes, request)
+        *columns, entries = _columns(value, width + 1, f"{count(width, 'label', 'labels')} and a value", subject, request)
+        for position, column in enumerate(columns):
+            require_labels(column, subject, lambda row, k=position: at([row, k])[1:], request)
+        values = _floats(entries, lambda row: at([row, width]), subject, request)
+        return arrange(Labels(columns, subject, _entry), values, axes, request)
 
     def _value(self, request: Request) -> tuple[Any, str]:
-        """What lies under the keys; without keys, under the parameter's name if the file holds an object."""
+        """What lies under the keys; without keys, under the declared name if the file holds an object."""
         keys = request.keys or ((request.name,) if isinstance(self.root, dict) else ())
         value, subject = self.root, request.file
         for key in keys:
@@ -44,8 +86,6 @@ class Tree:
             if key not in value:
                 raise request.error("E404", f"{subject} has no key {quote(key)}", instead_of(key, value))
             value, subject = value[key], f"{subject}[{quote(key)}]"
-        if isinstance(value, dict):
-            raise request.error("E404", f"{subject} is an object, not numbers", f"add a key: {instead_of('', value)}")
         return value, subject
 
 

@@ -62,3 +62,12 @@ def at(index: Iterable[SupportsInt]) -> str:
     """` at [3, 1]`, counted from 0 as the language counts; nothing for a scalar."""
     numbers = ", ".join(str(int(i)) for i in index)
     return f" at [{numbers}]" if numbers else ""
+
+
+def is_number(text: str) -> bool:
+    """Whether `text` is a number; Python would also read `2_5` as 25, which is a slip in a data file."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text

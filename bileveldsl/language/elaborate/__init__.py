@@ -44,7 +44,7 @@ class _Elaboration:
         self.diagnostics = Collector()
         self.scope: Scope = collect(model, self.diagnostics)
         self.sizes = Sizes(self.scope, self.diagnostics)
-        self.expressions = Expressions(self.scope, self.diagnostics, self.sizes.known, self.lookup)
+        self.expressions = Expressions(self.scope, self.diagnostics, self.sizes.known, self.sizes.sets, self.lookup)
         self.parameters: dict[str, Symbol | None] = {}
         self.variables: dict[str, Symbol] = {}
         self.definitions: dict[str, Tensor | None] = {}

@@ -9,10 +9,13 @@ from typing import Any
 import sympy
 
 from bileveldsl.calculus.expr import (
+    ONE,
     Axis,
     Dim,
     Expr,
+    Symbol,
     contract,
+    leaf,
     size,
 )
 from bileveldsl.language import ast
@@ -22,6 +25,8 @@ from bileveldsl.language.elaborate.domain import Domain
 from bileveldsl.language.elaborate.fixed import Fixed
 from bileveldsl.language.elaborate.indices import Indices
 from bileveldsl.language.elaborate.scope import ARTICLES, Scope, unknown
+from bileveldsl.language.elaborate.sets import IndexSet, integer_set, plain_set
+from bileveldsl.language.elaborate.subscripts import Subscripts
 from bileveldsl.language.elaborate.tensor import ShapeError, Tensor, number
 
 
@@ -35,14 +40,17 @@ class Expressions:
     scope: Scope
     diagnostics: Collector
     dims: Mapping[str, Dim]
+    sets: Mapping[str, IndexSet]
     lookup: Callable[[str], Tensor | None]
     indices: Indices = field(init=False)
+    subscripts: Subscripts = field(init=False)
     fixed: Fixed = field(init=False)
     domain: Domain = field(init=False)
 
     def __post_init__(self) -> None:
-        self.indices = Indices(self.scope, self.report, self.dims)
         self.fixed = Fixed(self.array, self.report)
+        self.indices = Indices(self.scope, self.report, self._domain_set)
+        self.subscripts = Subscripts(self.indices, self.fixed, self.report, self.set_of)
         self.domain = Domain(self.report)
 
     # ---- entry points ----
@@ -116,9 +124,7 @@ class Expressions:
 
     def _name(self, node: ast.Name) -> Tensor | None:
         if node.name in self.indices.bound:
-            return self.report(
-                "E205", f"the index {node.name} is not a number", node.span, "", "use it between brackets"
-            )
+            return self._index_value(node)
         declaration = self.scope.find(node.name, node.span, self.indices.bound)
         if declaration is None:
             return None
@@ -131,6 +137,16 @@ class Expressions:
                 "E205", f"{label}, not a number", node.span, "", "", (Related(declaration.span, "declared here"),)
             )
         return self.lookup(node.name)
+
+    def _index_value(self, node: ast.Name) -> Tensor | None:
+        """An index used as a number, where its labels are numbers."""
+        index = self.indices.bound[node.name]
+        values = index.columns[0].values if len(index.columns) == 1 else None
+        if values is None:
+            text = f"the labels of the index {node.name} are not numbers"
+            return self.report("E205", text, node.span, "", "use it between brackets")
+        symbol = Symbol(node.name, "data", (index.axis.dim,), values)
+        return Tensor(leaf(symbol, [index.axis]))
 
     def _binary(self, node: ast.Binary, left: Tensor | None, right: Tensor | None) -> Tensor | None:
         if left is None or right is None:
@@ -209,77 +225,26 @@ class Expressions:
         self.report("E302", text, last.span, "", "name one axis of the first argument")
 
     def _aggregate(self, node: ast.Call) -> Tensor | None:
-        """`sum(e for i in n, j in m if i != j)`, and `min` and `max` without a condition."""
-        if node.function not in ("sum", "min", "max") or len(node.arguments) != 1:
-            return self.report("E305", f"{node.function} does not take 'for'", node.span, "", "use sum, min or max")
-        if node.guard is not None and node.function != "sum":
-            return self.report("E305", f"{node.function} does not take 'if'", node.guard.span)
-        with self.indices.running(node.generators) as labels:
-            if labels is None:
-                return None
-            mask = self.indices.guard(node.guard)
-            body = self.array(node.arguments[0])
-        if body is None or mask is None:
+        """`sum(e for i in I, (j, k) in A if i == j)`, and `min`, `max` and `prod` likewise."""
+        if node.function not in ("sum", "min", "max", "prod") or len(node.arguments) != 1:
+            mend = "use sum, min, max or prod"
+            return self.report("E305", f"{node.function} does not take 'for'", node.span, "", mend)
+        with self.indices.running(node.generators, node.guard) as run:
+            body = None if run is None else self.array(node.arguments[0])
+        if body is None or run is None:
             return None
+        labels, factor = run
         if node.function == "sum":
-            return Tensor(contract([body.expr, mask], labels), body.axes)
-        return functions.call_extremum(node.function, [Tensor(body.expr, (*body.axes, *labels))], tuple(labels))
+            return Tensor(contract([body.expr, factor], labels), body.axes)
+        if factor is not ONE:
+            text = f"the condition of {node.function} holds indices from outside it"
+            return self.report("E305", text, node.guard.span if node.guard else node.span)
+        whole = Tensor(body.expr, (*body.axes, *labels))
+        return self._shaped(lambda: _apply(node.function, [whole], tuple(labels)), node.span, [node.span])
 
     def _index(self, node: ast.Index) -> Tensor | None:
         base = self.array(node.base)
-        if base is None:
-            return None
-        items: list[Any] = []
-        for position, item in enumerate(node.items):
-            size = base.axes[position].size if position < len(base.axes) else None
-            items.append(self._item(item, size))
-        if any(item is False for item in items):
-            return None
-        return self._shaped(lambda: tensor.take(base, items), node.span, [node.base.span])
-
-    def _item(self, item: ast.Expression, size: int | None) -> Any:
-        """One index: a number, a slice, a label, None for everything; False after an error."""
-        if isinstance(item, ast.Name) and item.name in self.indices.bound:
-            axis = self.indices.bound[item.name]
-            if size is not None and axis.size != size:
-                self.report(
-                    "E306", f"the index {item.name} runs over {axis.size} members, this axis has {size}", item.span
-                )
-                return False
-            return axis
-        if isinstance(item, ast.Slice):
-            start = 0 if item.start is None else self.fixed.integer(item.start, "a slice")
-            stop = size if item.stop is None else self.fixed.integer(item.stop, "a slice")
-            if start is None or stop is None:
-                return None if item.start is None and item.stop is None else False
-            if item.start is None and item.stop is None:
-                return None
-            if size is None:
-                return slice(start, stop)
-            start, stop = (k + size if k < 0 else k for k in (start, stop))
-            if not 0 <= start < stop <= size:
-                self.report(
-                    "E306",
-                    f"the slice {start}:{stop} is outside 0:{size} or empty",
-                    item.span,
-                    "",
-                    "start is included, stop is not; counting starts at 0",
-                )
-                return False
-            return slice(start, stop)
-        value = self.fixed.integer(item, "an index")
-        if value is None:
-            return False
-        if size is not None and not -size <= value < size:
-            self.report(
-                "E306",
-                f"index {value} is out of range",
-                item.span,
-                f"the axis has {size} elements, 0 to {size - 1}",
-                "counting starts at 0",
-            )
-            return False
-        return value + size if value < 0 and size is not None else value
+        return None if base is None else self.subscripts.take(base, node)
 
     def _attribute(self, node: ast.Attribute) -> Tensor | None:
         if node.name == "dual":
@@ -294,6 +259,31 @@ class Expressions:
             return self.report("E210", f"unknown attribute .{node.name}", node.span, "", ".T transposes a matrix")
         base = self.array(node.base)
         return None if base is None else self._shaped(lambda: tensor.transpose(base), node.span, [node.base.span])
+
+    # ---- sets ----
+
+    def set_of(self, dim: Dim) -> IndexSet:
+        """The members of an axis."""
+        known = self.sets.get(dim.name)
+        return known if known is not None and known.dim == dim else plain_set(dim)
+
+    def _domain_set(self, node: ast.Expression) -> IndexSet | None:
+        """The set that a generator runs over, or None after an error."""
+        if isinstance(node, ast.Range):
+            first, last = (self.fixed.integer(end, "the end of a range") for end in (node.first, node.last))
+            return None if first is None or last is None else integer_set(f"{first}..{last}", first, last)
+        if not isinstance(node, ast.Name):
+            return self.report("E205", "an index runs over a set, a dim or a range", node.span)
+        declaration = self.scope.find(node.name, node.span)
+        if declaration is None:
+            return None
+        if declaration.kind == "set":
+            return self.sets.get(node.name)
+        if declaration.kind != "dim":
+            related = (Related(declaration.span, "declared here"),)
+            text = f"{node.name} is {ARTICLES[declaration.kind]}, not a set or a dim"
+            return self.report("E205", text, node.span, "", "an index runs over a set, a dim or a range", related)
+        return plain_set(self.dims[node.name]) if node.name in self.dims else None
 
     # ---- reporting ----
 

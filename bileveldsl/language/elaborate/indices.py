@@ -1,4 +1,9 @@
-"""What `for i in n, j in n if i != j` binds: a label for each index, and the condition as a factor 0 or 1."""
+"""What `for i in I, (j, k) in A if i == j` binds: labels of axes, and for each index name the members along one.
+
+Conditions among the indices of one `for` are settled here and now: they join and filter the sets, by whole arrays of
+codes. A condition that ties an inner index to an outer one becomes a factor, an incidence `[i == v]` that contracts
+into a scatter, so that no product of sets is ever formed for it.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +12,52 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from bileveldsl.calculus.expr import ONE, Axis, Dim, Expr, delta, multiply, subtract
+import numpy as np
+
+from bileveldsl.calculus.expr import (
+    ONE,
+    Axis,
+    Dim,
+    Expr,
+    IndexMap,
+    Symbol,
+    contract,
+    delta,
+    leaf,
+    multiply,
+    select,
+    subtract,
+)  # fmt: skip
 from bileveldsl.language import ast
-from bileveldsl.language.elaborate.scope import ARTICLES, Scope
+from bileveldsl.language.elaborate.scope import Scope
+from bileveldsl.language.elaborate.sets import Column, IndexSet, Universe
 
 FIRST_INDEX_PRIME = 1_000
 """Labels of indices stay clear of those that arrays in the body have by position."""
+
+LARGEST_PRODUCT = 20_000_000
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index name in force: along the label `axis` it takes the labels of `columns` (several for a whole tuple)."""
+
+    axis: Axis
+    columns: tuple[Column, ...]
+
+
+@dataclass
+class Group:
+    """Index names that run together along one label."""
+
+    axis: Axis
+    names: dict[str, tuple[Column, ...]]
+
+    def rows(self) -> int:
+        return self.axis.size
+
+    def taken(self, rows: np.ndarray, axis: Axis) -> Group:
+        return Group(axis, {name: tuple(c.taken(rows) for c in columns) for name, columns in self.names.items()})
 
 
 @dataclass
@@ -21,51 +66,294 @@ class Indices:
 
     scope: Scope
     report: Callable[..., Any]
-    dims: Mapping[str, Dim]
-    bound: dict[str, Axis] = field(default_factory=dict)
+    sets: Callable[[ast.Expression], IndexSet | None]  # the set of a generator's domain, or None after an error
+    bound: dict[str, Index] = field(default_factory=dict)
+    _count: int = 0
 
     @contextmanager
-    def running(self, generators: Sequence[ast.Generator]) -> Iterator[list[Axis] | None]:
-        """Bind the indices of generators; gives their labels, or None after an error."""
-        before = dict(self.bound)
-        axes = [self._generator(generator) for generator in generators]
+    def running(
+        self, generators: Sequence[ast.Generator], guard: ast.Expression | None
+    ) -> Iterator[tuple[list[Axis], Expr] | None]:
+        """Bind the indices of generators; gives their labels and a factor 0 or 1, or None after an error."""
+        before, count = dict(self.bound), self._count
         try:
-            yield None if None in axes else [axis for axis in axes if axis is not None]
+            yield self._run(generators, guard)
         finally:
-            self.bound = before
+            self.bound, self._count = before, count
 
-    def guard(self, node: ast.Expression | None) -> Expr | None:
-        """The condition as a factor that is 1 where it holds and 0 elsewhere; None after an error."""
-        if node is None:
-            return ONE
-        if isinstance(node, ast.Logical) and node.operator == "and":
-            parts = [self.guard(operand) for operand in node.operands]
-            return None if None in parts else multiply(*[part for part in parts if part is not None])
+    def _run(self, generators: Sequence[ast.Generator], guard: ast.Expression | None) -> tuple[list[Axis], Expr] | None:
+        groups: list[Group] = []
+        for generator in generators:
+            group = self._generator(generator)
+            if group is None:
+                return None
+            groups.append(group)
+        outer = dict(self.bound)
+        factor = ONE
+        for condition in _conjuncts(guard):
+            self._bind(outer, groups)
+            names = _names(condition)
+            inner = [g for g in groups if names & g.names.keys()]
+            if inner and not names & (outer.keys() - {n for g in groups for n in g.names}):
+                joined = self._filtered(inner, condition)
+                if joined is None:
+                    return None
+                groups = [g for g in groups if g not in inner] + [joined]
+            else:
+                part = self._factor(condition)
+                if part is None:
+                    return None
+                factor = multiply(factor, part)
+        self._bind(outer, groups)
+        return [group.axis for group in groups], factor
+
+    def _bind(self, outer: Mapping[str, Index], groups: Sequence[Group]) -> None:
+        self.bound = {**outer, **{n: Index(g.axis, c) for g in groups for n, c in g.names.items()}}
+
+    def _label(self, dim: Dim) -> Axis:
+        self._count += 1
+        return Axis(dim, FIRST_INDEX_PRIME + self._count)
+
+    def _generator(self, generator: ast.Generator) -> Group | None:
+        members = self.sets(generator.domain)
+        if members is None:
+            return None
+        targets = [target.name for target in generator.targets]
+        for target in generator.targets:
+            if target.name in self.scope.declarations or target.name in self.bound or targets.count(target.name) > 1:
+                text = f"the index {target.name} has the name of something else"
+                return self.report("E202", text, target.span, "", "choose another name for the index")
+        axis = self._label(members.dim)
+        if len(targets) == members.arity:
+            return Group(axis, {name: (column,) for name, column in zip(targets, members.columns, strict=True)})
+        if len(targets) == 1:
+            return Group(axis, {targets[0]: members.columns})
+        text = f"{members.name} has members of {members.arity} labels, {len(targets)} indices are given"
+        return self.report("E322", text, generator.span, "", "name each label of a member, or the member as a whole")
+
+    # ---- conditions ----
+
+    def _filtered(self, groups: list[Group], condition: ast.Expression) -> Group | None:
+        """The groups as one, its rows those for which the condition holds."""
+        pair = self._join_rows(groups, condition) if len(groups) == 2 else None
+        if pair is None:
+            shape = tuple(g.rows() for g in groups)
+            if np.prod(shape, dtype=float) > LARGEST_PRODUCT:
+                text = f"the condition is on {' x '.join(map(str, shape))} combinations"
+                return self.report(
+                    "E323", text, condition.span, "", "join the sets with ==, or use a smaller set of tuples"
+                )
+            pair = tuple(index.ravel() for index in np.indices(shape)) if len(groups) > 1 else (np.arange(shape[0]),)
+            rows = self._rows_view(groups, pair)
+            mask = self.mask(condition, rows)
+            if mask is None:
+                return None
+            pair = tuple(index[mask] for index in pair)
+        name = "x".join(g.axis.dim.name for g in groups) + "|" + condition.span.text
+        axis = self._label(Dim(name, len(pair[0])))
+        parts = [group.taken(index, axis) for group, index in zip(groups, pair, strict=True)]
+        return Group(axis, {name: columns for part in parts for name, columns in part.names.items()})
+
+    def _rows_view(self, groups: Sequence[Group], pair: Sequence[np.ndarray]) -> dict[str, tuple[Column, ...]]:
+        return {
+            n: tuple(c.taken(k) for c in columns)
+            for g, k in zip(groups, pair, strict=True)
+            for n, columns in g.names.items()
+        }
+
+    def _join_rows(self, groups: Sequence[Group], condition: ast.Expression) -> tuple[np.ndarray, ...] | None:
+        """The pairs of rows of two groups for `i == j`, by sorting instead of by trying all."""
+        if not (isinstance(condition, ast.Compare) and condition.operator == "=="):
+            return None
+        sides = [condition.left, condition.right]
+        if not all(isinstance(side, ast.Name) for side in sides):
+            return None
+        left = next(g for g in groups if sides[0].name in g.names)  # type: ignore[union-attr]
+        right = next(g for g in groups if sides[1].name in g.names)  # type: ignore[union-attr]
+        if left is right:
+            return None
+        first, second = left.names[sides[0].name], right.names[sides[1].name]  # type: ignore[union-attr]
+        if len(first) != 1 or len(second) != 1:
+            return None
+        wanted = first[0].into(second[0].universe)
+        order = np.argsort(second[0].codes, kind="stable")
+        sorted_codes = second[0].codes[order]
+        begin, end = np.searchsorted(sorted_codes, wanted, "left"), np.searchsorted(sorted_codes, wanted, "right")
+        counts = np.where(wanted >= 0, end - begin, 0)
+        rows = np.repeat(np.arange(len(wanted)), counts)
+        offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        matches = order[np.repeat(begin, counts) + offsets]
+        return (rows, matches) if left is groups[0] else (matches, rows)
+
+    def mask(self, node: ast.Expression, rows: Mapping[str, tuple[Column, ...]]) -> np.ndarray | None:
+        """Where a condition holds, row by row."""
+        if isinstance(node, ast.Logical):
+            parts = [self.mask(operand, rows) for operand in node.operands]
+            if any(part is None for part in parts):
+                return None
+            found = [part for part in parts if part is not None]
+            if node.operator == "not":
+                return ~found[0]
+            return np.logical_and.reduce(found) if node.operator == "and" else np.logical_or.reduce(found)
+        if isinstance(node, ast.Member):
+            members = self.sets(node.set)
+            items = node.item.items if isinstance(node.item, ast.Tuple) else (node.item,)
+            columns = [column for item in items for column in self._columns(item, rows) or ()]
+            if members is None:
+                return None
+            if len(columns) != members.arity:
+                text = f"{members.name} has members of {members.arity} labels"
+                return self.report("E322", text, node.span, "", "name an index for each label")
+            return members.positions(columns) >= 0
+        if isinstance(node, ast.Compare):
+            return self._compare(node, rows)
+        return self.report(
+            "E322",
+            "a condition compares indices, or asks for membership",
+            node.span,
+            "",
+            "for example: if i != j and (i, j) in ARCS",
+        )
+
+    def _compare(self, node: ast.Compare, rows: Mapping[str, tuple[Column, ...]]) -> np.ndarray | None:
+        left, right = self._columns(node.left, rows), self._columns(node.right, rows)
+        if left is None or right is None:
+            return None
+        if len(left) != 1 or len(right) != 1:
+            return self.report(
+                "E322", "only single labels can be compared", node.span, "", "name the labels of the tuple"
+            )
+        if node.operator in ("==", "!="):
+            same = left[0].codes == right[0].into(left[0].universe)
+            return same if node.operator == "==" else ~same
+        a, b = left[0].values, right[0].values
+        if a is None or b is None:
+            return self.report(
+                "E322",
+                f"labels that are not numbers have no order for {node.operator}",
+                node.span,
+                "",
+                "compare them with == or !=",
+            )
+        return {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}[node.operator](a, b)
+
+    def _columns(self, node: ast.Expression, rows: Mapping[str, tuple[Column, ...]]) -> tuple[Column, ...] | None:
+        """The labels that an index, a constant, or an index plus a whole number takes, row by row."""
+        if isinstance(node, ast.Name) and node.name in rows:
+            return rows[node.name]
+        length = len(next(iter(rows.values()))[0].codes) if rows else 1
+        if isinstance(node, ast.Text):
+            return (Column(Universe((node.value,)), np.zeros(length, dtype=np.int64)),)
+        if isinstance(node, ast.Number) and node.value.denominator == 1:
+            return (Column(Universe((int(node.value),)), np.zeros(length, dtype=np.int64)),)
+        if isinstance(node, ast.Binary) and node.operator in "+-":
+            left, right = self._columns(node.left, rows), self._columns(node.right, rows)
+            a, b = (None if side is None or len(side) != 1 else side[0].values for side in (left, right))
+            if a is not None and b is not None:
+                return (number_column(a + b if node.operator == "+" else a - b),)
+        return self.report(
+            "E322",
+            "not an index, a label, or an index plus a whole number",
+            node.span,
+            "",
+            "conditions and subscripts are about members of sets",
+        )
+
+    def _factor(self, node: ast.Expression) -> Expr | None:
+        """A condition that holds indices from outside, as a factor over their labels."""
         if isinstance(node, ast.Compare) and node.operator in ("==", "!="):
-            left, right = (self.bound.get(s.name) if isinstance(s, ast.Name) else None for s in (node.left, node.right))
-            if left is not None and right is not None and left.dim == right.dim:
-                same = delta(left, right)
+            sides = [self.bound.get(s.name) if isinstance(s, ast.Name) else None for s in (node.left, node.right)]
+            if sides[0] and sides[1] and len(sides[0].columns) == len(sides[1].columns) == 1:
+                same = _incidence(sides[0], sides[1])
                 return same if node.operator == "==" else subtract(ONE, same)
-        return self.report("E390", "only i == j and i != j between indices of one dim can be conditions yet", node.span)
+        return self._mask_factor(node)
 
-    def _generator(self, generator: ast.Generator) -> Axis | None:
-        domain, target = generator.domain, generator.targets[0]
-        if not isinstance(domain, ast.Name) or len(generator.targets) != 1:
-            mend = "write: for i in n, with n a dim"
-            return self.report("E390", "only a dim can be run over yet", generator.span, "", mend)
-        declaration = self.scope.find(domain.name, domain.span)
-        if declaration is None:
+    def _mask_factor(self, node: ast.Expression) -> Expr | None:
+        used = [self.bound[name] for name in sorted(_names(node)) if name in self.bound]
+        axes = tuple(dict.fromkeys(index.axis for index in used))
+        shape = tuple(axis.size for axis in axes)
+        if np.prod(shape, dtype=float) > LARGEST_PRODUCT:
+            text = f"the condition is on {' x '.join(map(str, shape))} combinations"
+            return self.report("E323", text, node.span, "", "tie the indices with ==")
+        places = dict(zip(axes, (k.ravel() for k in np.indices(shape)), strict=True))
+        rows = {
+            name: tuple(c.taken(places[self.bound[name].axis]) for c in self.bound[name].columns)
+            for name in _names(node)
+            if name in self.bound
+        }
+        mask = self.mask(node, rows)
+        if mask is None:
             return None
-        if declaration.kind != "dim":
-            code = "E390" if declaration.kind == "set" else "E205"
-            text = f"{domain.name} is {ARTICLES[declaration.kind]}; only a dim can be run over yet"
-            return self.report(code, text, domain.span)
-        if domain.name not in self.dims:
-            return None
-        if target.name in self.scope.declarations or target.name in self.bound:
-            text = f"the index {target.name} has the name of something else"
-            return self.report("E202", text, target.span, "", "choose another name for the index")
-        dim = self.dims[domain.name]
-        axis = Axis(dim, FIRST_INDEX_PRIME + len(self.bound))
-        self.bound[target.name] = axis
-        return axis
+        symbol = Symbol(
+            f"[{node.span.text}]", "data", tuple(a.dim for a in axes), mask.reshape(shape).astype(np.float64)
+        )
+        return leaf(symbol, axes)
+
+
+def number_column(values: np.ndarray) -> Column:
+    """A column of whole numbers that need not be members of any set."""
+    labels, codes = np.unique(values.astype(np.int64), return_inverse=True)
+    return Column(Universe(tuple(labels.tolist())), codes)
+
+
+def _incidence(a: Index, b: Index) -> Expr:
+    """[a == b] over the two labels, as identity matrices seen through the positions of each."""
+    universe = a.columns[0].universe
+    dim = Dim(f"labels of {a.axis.dim.name}", universe.size)
+    parts, through = [], Axis(dim)
+    for k, (index, codes) in enumerate(((a, a.columns[0].codes), (b, b.columns[0].into(universe)))):
+        if index.axis.size == universe.size and np.array_equal(codes, np.arange(universe.size)):
+            parts.append((index.axis, None))
+            continue
+        parts.append((Axis(dim, k + 1), (index.axis, codes)))
+    return _through(parts, through)
+
+
+def _through(parts: list[Any], through: Axis) -> Expr:
+    (left, left_map), (right, right_map) = parts
+    if left_map is None and right_map is None:
+        return _same_positions(left, right)
+    if left_map is None or right_map is None:
+        whole, (own, (axis, codes)) = (left, parts[1]) if left_map is None else (right, parts[0])
+        inner = Axis(whole.dim, own.prime + whole.prime + 1)
+        return _selected(delta(whole, inner), inner, axis, codes)
+    return contract([_selected(delta(through, own), own, axis, codes) for own, (axis, codes) in parts], [through])
+
+
+def _selected(node: Expr, at: Axis, along: Axis, codes: np.ndarray) -> Expr:
+    if (codes < 0).any():  # a label that the other side lacks matches nothing
+        known = np.asarray(codes >= 0, dtype=np.float64)
+        mask = leaf(Symbol(f"[{along.dim.name} known]", "data", (along.dim,), known), [along])
+        return multiply(mask, select(node, [(at, IndexMap.of(np.maximum(codes, 0)))], along))
+    return select(node, [(at, IndexMap.of(codes))], along)
+
+
+def _same_positions(a: Axis, b: Axis) -> Expr:
+    if a.dim == b.dim:
+        return delta(a, b)
+    inner = Axis(a.dim, a.prime + b.prime + 1)
+    return select(delta(a, inner), [(inner, IndexMap.of(np.arange(a.size)))], b)
+
+
+def _conjuncts(guard: ast.Expression | None) -> list[ast.Expression]:
+    if guard is None:
+        return []
+    if isinstance(guard, ast.Logical) and guard.operator == "and":
+        return [part for operand in guard.operands for part in _conjuncts(operand)]
+    return [guard]
+
+
+def _names(node: ast.Expression) -> set[str]:
+    """The names that a condition uses as indices."""
+    if isinstance(node, ast.Name):
+        return {node.name}
+    if isinstance(node, ast.Member):
+        return _names(node.item)
+    parts: Sequence[Any] = ()
+    if isinstance(node, ast.Compare | ast.Binary):
+        parts = (node.left, node.right)
+    elif isinstance(node, ast.Logical):
+        parts = node.operands
+    elif isinstance(node, ast.Tuple):
+        parts = node.items
+    return {name for part in parts for name in _names(part)}

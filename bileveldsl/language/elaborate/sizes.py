@@ -12,6 +12,7 @@ from bileveldsl.language import ast
 from bileveldsl.language.data import Reader
 from bileveldsl.language.diagnostics import BlvError, Collector, Diagnostic, Related, Span
 from bileveldsl.language.elaborate.scope import ARTICLES, Scope
+from bileveldsl.language.elaborate.sets import IndexSet
 
 UNREAD_SIZE = 1_000_000
 
@@ -24,6 +25,7 @@ class Sizes:
     diagnostics: Collector
     known: dict[str, Dim] = field(default_factory=dict)
     fixed_at: dict[str, Span] = field(default_factory=dict)
+    sets: dict[str, IndexSet] = field(default_factory=dict)
 
     def fix(self, name: str, size: int, span: Span, why: str) -> None:
         """Give a dim its size; a second, different size is a conflict."""

@@ -8,21 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import sympy
 
 from bileveldsl.calculus.expr import (
     Axis,
     Dim,
     Expr,
-    IndexMap,
     apply,
     argument,
     constant,
     contract,
     distinct_axes,
     rename,
-    select,
 )  # fmt: skip
 
 
@@ -144,30 +141,3 @@ def transpose(a: Tensor) -> Tensor:
             "E305", f".T needs a matrix, this has axes {a.described}", "contract or slice it first", [a.described]
         )
     return Tensor(a.expr, a.axes[::-1])
-
-
-def take(a: Tensor, items: Sequence[int | slice | Axis | None]) -> Tensor:
-    """Elements of an array: a number drops an axis, a slice shortens it, a label relabels it, None keeps it."""
-    if len(items) != len(a.axes):
-        raise ShapeError(
-            "E302",
-            f"{len(items)} {'index' if len(items) == 1 else 'indices'} for an array with axes {a.described}",
-            "give one index for each axis, : for all of one",
-            [a.described],
-        )
-    labels = [item for item in items if isinstance(item, Axis)]
-    own = distinct_axes(a.dims, [*a.axes, *labels])
-    result, axes = a.over(own).expr, []
-    for axis, item in zip(own, items, strict=True):
-        if isinstance(item, int):
-            result = select(result, [(axis, IndexMap.of(item))])
-        elif isinstance(item, slice):
-            new = Axis(Dim(f"{axis.dim.name}[{item.start}:{item.stop}]", item.stop - item.start), axis.prime)
-            positions = IndexMap.of(np.arange(item.start, item.stop), f"{item.start}:{item.stop}")
-            result = select(result, [(axis, positions)], new)
-            axes.append(new)
-        elif isinstance(item, Axis):
-            result = rename(result, {axis: item})
-        else:
-            axes.append(axis)
-    return Tensor(result, tuple(axes)).over(distinct_axes([axis.dim for axis in axes], labels))

@@ -1,0 +1,139 @@
+"""Implicit differentiation: the hyper-gradient from the follower's optimality conditions, in a quasi-Newton method.
+
+For a strongly convex follower, y(x) solves f_y(x, y) = 0 and phi(x) = F(x, y(x)) has the gradient
+F_x - f_xy w with f_yy w = F_y. The follower is solved by Newton's method from a predicted point, the adjoint
+equation with the same Hessian, and phi is minimized over the bounds of x by L-BFGS-B (Byrd, Lu, Nocedal, Zhu 1995).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from scipy import optimize
+
+from bileveldsl.backend import Capabilities, Option, RawPoint, why_not
+from bileveldsl.execute.driver import guarded
+from bileveldsl.execute.follower import DENSE_LIMIT, FollowerSolver
+
+if TYPE_CHECKING:
+    from bileveldsl.certify.facts import Fact
+    from bileveldsl.execute.monitor import Monitor
+    from bileveldsl.execute.problem import CompiledProblem
+    from bileveldsl.program import Program
+
+
+@dataclass(frozen=True)
+class Implicit:
+    """The backend `implicit`."""
+
+    name: str = "implicit"
+    summary: str = "hyper-gradient by implicit differentiation, follower by Newton's method, leader by L-BFGS-B"
+    capabilities: Capabilities = Capabilities(  # noqa: RUF009
+        follower="unconstrained",
+        engines=("numpy", "jax"),
+        evidence="local",
+        needs=(("lower.objective", "strongly_convex"),),
+    )
+    options: tuple[Option, ...] = (
+        Option("max_iterations", int, 1000, "iterations of the leader", at_least=1),
+        Option("memory", int, 30, "pairs that L-BFGS-B keeps", at_least=1),
+        Option("follower_tolerance", float, 1e-11, "on the norm of f_y, relative to its start", above=0.0),
+        Option(
+            "linear_solver", str, None, "how systems with the follower's Hessian are solved; auto factors up to "
+            f"{DENSE_LIMIT} follower variables", choices=("cholesky", "cg"),
+        ),
+    )  # fmt: skip
+
+    def available(self) -> str | None:
+        return None
+
+    def admits(self, program: Program, facts: Iterable[Fact]) -> str | None:
+        return why_not(self.name, self.capabilities, program, facts)
+
+    def solve(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> RawPoint:
+        """Minimize phi over the bounds of x; `monitor.tolerance` is on the norm of its projected gradient."""
+        return guarded(lambda: self._minimize(problem, options, monitor), problem, monitor)
+
+    def _minimize(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> RawPoint:
+        dense = (
+            problem.ny <= DENSE_LIMIT if options["linear_solver"] is None else options["linear_solver"] == "cholesky"
+        )
+        phi = HyperObjective(problem, options["follower_tolerance"], dense)
+        x = np.array(problem.x_start)
+        # L-BFGS-B measures the largest component of the projected gradient, we its length.
+        settings = {
+            "maxiter": options["max_iterations"], "maxfun": 20 * options["max_iterations"], "maxcor": options["memory"],
+            "ftol": 0.0, "gtol": 0.5 * monitor.tolerance / np.sqrt(max(1, problem.nx)),
+        }  # fmt: skip
+        iterations, message, remaining = 0, "", 3
+        while remaining:
+            # A search that stalls on rounding errors starts again with a fresh memory, from where it stopped.
+            remaining -= 1
+            result = optimize.minimize(
+                phi, x, jac=True, method="L-BFGS-B", bounds=optimize.Bounds(problem.x_lower, problem.x_upper),
+                options=settings, callback=lambda x: phi.report(monitor, x),
+            )  # fmt: skip
+            iterations, message = iterations + result.nit, result.message
+            moved, x = not np.array_equal(result.x, x), result.x
+            if result.success or not moved:
+                break
+        _, gradient = phi(x)
+        norm = projected_norm(problem, x, gradient)
+        status: Literal["converged", "limit", "failed"]
+        status = "converged" if norm <= monitor.tolerance else "limit" if result.status == 1 else "failed"
+        return RawPoint(
+            x, phi.y, status, str(message), {"hypergradient_norm": norm, "follower_residual": phi.residual}, iterations
+        )
+
+
+@dataclass
+class HyperObjective:
+    """phi(x) and its gradient; keeps the follower's last answer to predict the next."""
+
+    problem: CompiledProblem
+    tolerance: float
+    dense: bool
+    x: np.ndarray | None = None
+    y: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    residual: float = float("nan")
+    value: float = float("nan")
+    gradient: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        if self.x is not None and np.array_equal(x, self.x):
+            return self.value, self.gradient
+        problem = self.problem
+        start = np.array(problem.y_start) if self.x is None else self._predicted(x)
+        if self.x is None:
+            self.tolerance *= max(1.0, float(np.linalg.norm(np.asarray(problem.grad_f_y(x, start)))))
+        follower = FollowerSolver(problem, self.tolerance, self.dense)
+        y, self.residual = follower.solve(x, start)
+        upper_x, upper_y = (np.asarray(g) for g in problem.grad_F(x, y))
+        w = follower.apply_inverse(x, y, upper_y, 1e-12)
+        self.x, self.y = np.array(x), y
+        self.value = float(problem.F(x, y))
+        self.gradient = upper_x - np.asarray(problem.cross(x, y, w))
+        return self.value, self.gradient
+
+    def _predicted(self, x: np.ndarray) -> np.ndarray:
+        """The follower's answer to first order: dy = -f_yy^-1 f_yx dx."""
+        assert self.x is not None
+        moved = np.asarray(self.problem.cross_T(self.x, self.y, x - self.x))
+        step = FollowerSolver(self.problem, self.tolerance, self.dense).apply_inverse(self.x, self.y, moved, 1e-2)
+        predicted = self.y - step
+        before, after = (np.linalg.norm(np.asarray(self.problem.grad_f_y(x, y))) for y in (self.y, predicted))
+        return predicted if after < before else self.y
+
+    def report(self, monitor: Monitor, x: np.ndarray) -> None:
+        value, gradient = self(x)
+        monitor.report(
+            value, {"hypergradient_norm": projected_norm(self.problem, x, gradient)}, (x, self.y), merit=value
+        )
+
+
+def projected_norm(problem: CompiledProblem, x: np.ndarray, gradient: np.ndarray) -> float:
+    """The length of the projected gradient step, zero exactly at a first-order point of the box."""
+    return float(np.linalg.norm(x - np.clip(x - gradient, problem.x_lower, problem.x_upper)))

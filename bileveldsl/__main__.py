@@ -1,0 +1,5 @@
+"""`python -m bileveldsl` is the command `bileveldsl`."""
+
+from bileveldsl.cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""Mathematical notation: expressions become formulas, formulas become ASCII, Unicode or LaTeX."""

@@ -1,0 +1,67 @@
+"""Facts: what is known of a function or a set, how it is known, and where it holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Verdict = Literal["proved", "refuted", "unknown", "assumed"]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One property of one function of the model.
+
+    `constant` is a proved lower bound of a modulus (mu) or upper bound of a Lipschitz constant (L), `constant_upper`
+    the proved bound on its other side. A fact holds for every x of the box, or pointwise with a constant that
+    depends on x; and for all y, or on the region of the follower's bounds and domain. The witness of a
+    refutation holds names and values.
+    """
+
+    of: str
+    fact: str
+    verdict: Verdict
+    constant: float | None = None
+    constant_upper: float | None = None
+    x: Literal["box", "pointwise"] = "box"
+    y: Literal["all", "region"] = "all"
+    rule: str = ""
+    why: str = ""
+    witness: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def scope(self) -> dict[str, str]:
+        return {"x": self.x, "y": self.y}
+
+    @property
+    def holds(self) -> bool:
+        """Whether the property may be relied on."""
+        return self.verdict in ("proved", "assumed")
+
+    def to_json(self) -> dict[str, Any]:
+        """The fact as JSON values; numbers that are not finite are strings.
+
+        Examples
+        --------
+        >>> Fact("lower.objective", "strongly_convex", "proved", 2.0).to_json()["constant"]
+        2.0
+        """
+        return {
+            "of": self.of,
+            "fact": self.fact,
+            "verdict": self.verdict,
+            "constant": _number(self.constant),
+            "constant_upper": _number(self.constant_upper),
+            "scope": self.scope,
+            "rule": self.rule,
+            "why": self.why,
+            "witness": dict(self.witness) or None,
+        }
+
+
+def _number(value: float | None) -> float | str | None:
+    if value is None or math.isfinite(value):
+        return value
+    return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"

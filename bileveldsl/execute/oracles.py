@@ -1,0 +1,142 @@
+"""Values and derivatives of both objectives: what each oracle takes, returns and counts for."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bileveldsl.calculus.derivative import directional, gradient, hessian
+from bileveldsl.calculus.expr import Expr, Symbol
+from bileveldsl.execute.engine import Engine
+from bileveldsl.execute.namespace import Array
+from bileveldsl.execute.outputs import Blocks, Flat, Output, Scalar
+
+
+@dataclass(frozen=True)
+class Objectives:
+    """The objectives, and the symbols behind each argument of the oracles."""
+
+    F: Expr
+    f: Expr
+    arguments: Mapping[str, tuple[Symbol, ...]]
+
+    def gradient(self, of: Expr, *by: str) -> list[Output]:
+        symbols = [symbol for name in by for symbol in self.arguments[name]]
+        found = dict(zip(symbols, gradient(of, symbols), strict=True))
+        return [_flat([found[s] for s in self.arguments[name]], self.arguments[name]) for name in by]
+
+    def product(self, along: str, by: str) -> list[Output]:
+        """The gradient of <f_along, direction>."""
+        symbols = self.arguments[by]
+        exprs = directional(self.f, self.arguments[along], self.arguments[f"{along}_direction"], symbols)
+        return [_flat(exprs, symbols)]
+
+    def hessian(self, by: str) -> list[Output]:
+        symbols = self.arguments[by]
+        rows = [[hessian(self.f, row, column) for column in symbols] for row in symbols]
+        return [Blocks(tuple(tuple((h.expr, h.rows, h.columns) for h in row) for row in rows))]
+
+
+def _flat(exprs: Sequence[Expr], symbols: Sequence[Symbol]) -> Flat:
+    return Flat(tuple(zip(exprs, (symbol.axes for symbol in symbols), strict=True)))
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """The arguments of an oracle, what one call counts for, and what it returns."""
+
+    arguments: tuple[str, ...]
+    work: Mapping[str, int]
+    outputs: Callable[[Objectives], Sequence[Output]]
+
+
+_POINT = ("upper", "lower")
+_ALONG_Y, _ALONG_X = (*_POINT, "lower_direction"), (*_POINT, "upper_direction")
+
+ORACLES: Mapping[str, Oracle] = {
+    "F": Oracle(_POINT, {"f": 1}, lambda o: [Scalar(o.F)]),
+    "f": Oracle(_POINT, {"g": 1}, lambda o: [Scalar(o.f)]),
+    "grad_F": Oracle(_POINT, {"grad_f": 1}, lambda o: o.gradient(o.F, *_POINT)),
+    "grad_F_y": Oracle(_POINT, {"grad_f": 1}, lambda o: o.gradient(o.F, "lower")),
+    "grad_f": Oracle(_POINT, {"grad_g": 1}, lambda o: o.gradient(o.f, *_POINT)),
+    "grad_f_y": Oracle(_POINT, {"grad_g": 1}, lambda o: o.gradient(o.f, "lower")),
+    "value_and_grad_F": Oracle(_POINT, {"f": 1, "grad_f": 1}, lambda o: [Scalar(o.F), *o.gradient(o.F, *_POINT)]),
+    "value_and_grad_f": Oracle(_POINT, {"g": 1, "grad_g": 1}, lambda o: [Scalar(o.f), *o.gradient(o.f, *_POINT)]),
+    "value_and_grad_f_y": Oracle(_POINT, {"g": 1, "grad_g": 1}, lambda o: [Scalar(o.f), *o.gradient(o.f, "lower")]),
+    "hvp": Oracle(_ALONG_Y, {"hvp": 1}, lambda o: o.product("lower", "lower")),
+    "cross": Oracle(_ALONG_Y, {"cross": 1}, lambda o: o.product("lower", "upper")),
+    "cross_T": Oracle(_ALONG_X, {"cross": 1}, lambda o: o.product("upper", "lower")),
+    "hessian_yy": Oracle(_POINT, {"hessian": 1}, lambda o: o.hessian("lower")),
+}
+
+WORK = ("f", "g", "grad_f", "grad_g", "hvp", "cross", "hessian", "iterations")
+"""What is counted, with the names of the papers: f is the upper objective and g the lower one."""
+
+
+class Oracles(ABC):
+    """Values and derivatives of F (upper) and f (lower) at flat vectors x and y.
+
+    A gradient by several variables is one vector in their order. Every result is a float64 array of the engine.
+    """
+
+    @property
+    @abstractmethod
+    def engine(self) -> Engine:
+        """Where the arrays live, with the control flow for solver loops."""
+
+    @abstractmethod
+    def _evaluate(self, name: str, *vectors: Array) -> Any: ...
+
+    def F(self, x: Array, y: Array) -> Array:
+        """The upper objective."""
+        return self._evaluate("F", x, y)
+
+    def f(self, x: Array, y: Array) -> Array:
+        """The lower objective."""
+        return self._evaluate("f", x, y)
+
+    def grad_F(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """(F_x, F_y)."""
+        return self._evaluate("grad_F", x, y)
+
+    def grad_F_y(self, x: Array, y: Array) -> Array:
+        """F_y."""
+        return self._evaluate("grad_F_y", x, y)
+
+    def grad_f(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """(f_x, f_y)."""
+        return self._evaluate("grad_f", x, y)
+
+    def grad_f_y(self, x: Array, y: Array) -> Array:
+        """f_y."""
+        return self._evaluate("grad_f_y", x, y)
+
+    def value_and_grad_F(self, x: Array, y: Array) -> tuple[Array, Array, Array]:
+        """(F, F_x, F_y), what they share computed once."""
+        return self._evaluate("value_and_grad_F", x, y)
+
+    def value_and_grad_f(self, x: Array, y: Array) -> tuple[Array, Array, Array]:
+        """(f, f_x, f_y), what they share computed once."""
+        return self._evaluate("value_and_grad_f", x, y)
+
+    def value_and_grad_f_y(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """(f, f_y), what they share computed once."""
+        return self._evaluate("value_and_grad_f_y", x, y)
+
+    def hvp(self, x: Array, y: Array, v: Array) -> Array:
+        """f_yy v."""
+        return self._evaluate("hvp", x, y, v)
+
+    def cross(self, x: Array, y: Array, v: Array) -> Array:
+        """f_xy v, of the shape of x, for v of the shape of y."""
+        return self._evaluate("cross", x, y, v)
+
+    def cross_T(self, x: Array, y: Array, d: Array) -> Array:
+        """f_yx d, of the shape of y, for d of the shape of x."""
+        return self._evaluate("cross_T", x, y, d)
+
+    def hessian_yy(self, x: Array, y: Array) -> Array:
+        """f_yy as a dense matrix, for followers with few variables."""
+        return self._evaluate("hessian_yy", x, y)

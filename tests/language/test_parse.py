@@ -1,0 +1,624 @@
+"""From text to the tree: what the grammar says, which newlines count, exact numbers, exact spans."""
+
+import logging
+import threading
+from dataclasses import fields
+from fractions import Fraction
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import lark
+import pytest
+
+from bileveldsl.language import ast
+from bileveldsl.language.diagnostics import BlvError, Source, Span
+from bileveldsl.language.newlines import MAX_NESTING, NewlineFilter
+from bileveldsl.language.outline import KEYWORDS
+from bileveldsl.language.parse import MAX_BYTES, load_source, parse
+from bileveldsl.language.reader import read
+
+MODELS = sorted((Path(__file__).parent / "models").glob("*.blv"))
+HERE = Span(Source("test", ""), 0, 0)
+
+
+def parsed(source) -> Any:
+    return parse(source)
+
+
+def statements(text):
+    return read(Source("test.blv", text), "statements").nodes
+
+
+def statement(text):
+    (node,) = statements(text)
+    return node
+
+
+def expression(text):
+    return statement(f"let r = {text}").value
+
+
+def items(text):
+    return read(Source("test.blv", text), "start").nodes
+
+
+def codes(text):
+    with pytest.raises(BlvError) as caught:
+        parsed(Source("test.blv", text))
+    return [diagnostic.code for diagnostic in caught.value.diagnostics]
+
+
+def model(level=""):
+    return f"upper {{\n  var x\n  minimize x\n}}\nlower {{\n  var y\n  minimize y\n{level}\n}}\n"
+
+
+def n(value):
+    return ast.Number(Fraction(value), span=HERE)
+
+
+def name(text):
+    return ast.Name(text, span=HERE)
+
+
+def binary(operator, left, right):
+    return ast.Binary(operator, left, right, span=HERE)
+
+
+def negative(operand):
+    return ast.Unary("-", operand, span=HERE)
+
+
+def index(base, *over):
+    return ast.Index(base, over, span=HERE)
+
+
+def generator(domain, *targets):
+    return ast.Generator(tuple(map(name, targets)), domain, span=HERE)
+
+
+x, y, z, i, j = map(name, "xyzij")
+
+
+def nodes(node):
+    """Every node of a tree, the root first."""
+    found = [node]
+    for field in fields(node):
+        value = getattr(node, field.name)
+        for child in value if isinstance(value, tuple) else (value,):
+            if isinstance(child, ast.Node):
+                found += nodes(child)
+    return found
+
+
+# ---- the language -------------------------------------------------------------------------------
+
+
+def test_the_smallest_model_is_this_tree():
+    toy = parsed(load_source(MODELS[0].with_name("toy.blv")))
+    upper = ast.Level(
+        "upper",
+        "upper",
+        (
+            ast.Var("x", lower=n(0), upper=n(10), start=n(1), span=HERE),
+            ast.Objective(
+                "minimize",
+                binary("+", binary("^", binary("-", x, n(3)), n(2)), binary("^", binary("-", y, n(1)), n(2))),
+                span=HERE,
+            ),
+        ),
+        span=HERE,
+    )
+    lower = ast.Level(
+        "lower",
+        "lower",
+        (
+            ast.Var("y", span=HERE),
+            ast.Objective("minimize", binary("^", binary("-", y, x), n(2)), span=HERE),
+        ),
+        span=HERE,
+    )
+    assert toy == ast.Model("toy", (upper, lower), span=HERE)
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+def test_every_sample_model_parses(path):
+    tree = parsed(load_source(path))
+    assert f"model {tree.name}\n" in path.read_text()
+    assert {level.role for level in tree.items if isinstance(level, ast.Level)} == {"upper", "lower"}
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("-x^2", negative(binary("^", x, n(2)))),
+        ("2^-1", binary("^", n(2), negative(n(1)))),
+        ("x^y^z", binary("^", x, binary("^", y, z))),
+        ("(x^y)^z", binary("^", binary("^", x, y), z)),
+        ("x - y - z", binary("-", binary("-", x, y), z)),
+        ("x - (y - z)", binary("-", x, binary("-", y, z))),
+        ("x / y * z", binary("*", binary("/", x, y), z)),
+        ("x @ y * z", binary("*", binary("@", x, y), z)),
+        ("x * -y", binary("*", x, negative(y))),
+        ("-x * y", binary("*", negative(x), y)),
+        ("x + y * z", binary("+", x, binary("*", y, z))),
+        ("+x", ast.Unary("+", x, span=HERE)),
+        ("--x", negative(negative(x))),
+        ("x[i]^2", binary("^", index(x, i), n(2))),
+        ("x.T @ y", binary("@", ast.Attribute(x, "T", span=HERE), y)),
+        ("x[i].dual", ast.Attribute(index(x, i), "dual", span=HERE)),
+        ("(x)", x),
+        ("inf", ast.Infinity(span=HERE)),
+        ('"a ""b"""', ast.Text('a "b"', span=HERE)),
+        ("x[1:5]", index(x, ast.Slice(n(1), n(5), span=HERE))),
+        ("x[:, 2]", index(x, ast.Slice(span=HERE), n(2))),
+        ("x[:]", index(x, ast.Slice(span=HERE))),
+        ("x[2:]", index(x, ast.Slice(n(2), span=HERE))),
+        ("x[:j + 1]", index(x, ast.Slice(None, binary("+", j, n(1)), span=HERE))),
+        ("x[(i, j)]", index(x, ast.Tuple((i, j), span=HERE))),
+        ("f()", ast.Call("f", (), span=HERE)),
+        ("f(x, n=y)", ast.Call("f", (x,), (ast.Keyword("n", y, span=HERE),), span=HERE)),
+        (
+            "sum(x[i] for i in I, (j, z) in A if i != j)",
+            ast.Call(
+                "sum",
+                (index(x, i),),
+                generators=(generator(name("I"), "i"), generator(name("A"), "j", "z")),
+                guard=ast.Compare("!=", i, j, span=HERE),
+                span=HERE,
+            ),
+        ),
+        (
+            "prod(x for i in 1..n - 1)",
+            ast.Call(
+                "prod",
+                (x,),
+                generators=(generator(ast.Range(n(1), binary("-", name("n"), n(1)), span=HERE), "i"),),
+                span=HERE,
+            ),
+        ),
+    ],
+)
+def test_an_expression_is_this_tree(text, tree):
+    assert expression(text) == tree
+
+
+def guard(text):
+    return expression(f"sum(x for i in I if {text})").guard
+
+
+def test_conditions_bind_or_and_not_and_nest_in_parentheses():
+    a, b, c = (ast.Compare("==", i, n(k), span=HERE) for k in (1, 2, 3))
+
+    def logical(operator, *operands):
+        return ast.Logical(operator, operands, span=HERE)
+
+    assert guard("i == 1 or i == 2 and i == 3") == logical("or", a, logical("and", b, c))
+    assert guard("(i == 1 or i == 2) and i == 3") == logical("and", logical("or", a, b), c)
+    assert guard("i == 1 and i == 2 and i == 3") == logical("and", a, b, c)
+    assert guard("not i == 1 and i == 2") == logical("and", logical("not", a), b)
+    assert guard("((i)) == (1)") == a
+    assert guard("(i, j) in A") == ast.Member(ast.Tuple((i, j), span=HERE), name("A"), span=HERE)
+    assert guard("i + 1 < j").operator == "<"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("var x", ast.Var("x", span=HERE)),
+        ("var x[n, 3]", ast.Var("x", (name("n"), n(3)), span=HERE)),
+        ("var x in [-1, inf]", ast.Var("x", lower=negative(n(1)), upper=ast.Infinity(span=HERE), span=HERE)),
+        ("var x >= -2", ast.Var("x", lower=negative(n(2)), span=HERE)),
+        ("var x <= z start 1", ast.Var("x", upper=z, start=n(1), span=HERE)),
+        ("var x : integer in [0, 9]", ast.Var("x", kind="integer", lower=n(0), upper=n(9), span=HERE)),
+        ("var x : binary start 0", ast.Var("x", kind="binary", start=n(0), span=HERE)),
+        ("maximize x", ast.Objective("maximize", x, span=HERE)),
+        ("x + y <= 8", ast.Constraint(None, (binary("+", x, y), n(8)), ("<=",), span=HERE)),
+        ("cap: x == y", ast.Constraint("cap", (x, y), ("==",), span=HERE)),
+        ("0 <= x <= 1", ast.Constraint(None, (n(0), x, n(1)), ("<=", "<="), span=HERE)),
+        ("x[i] >= y >= 1", ast.Constraint(None, (index(x, i), y, n(1)), (">=", ">="), span=HERE)),
+        ("-x <= 3", ast.Constraint(None, (negative(x), n(3)), ("<=",), span=HERE)),
+        ("(x) <= 3", ast.Constraint(None, (x, n(3)), ("<=",), span=HERE)),
+        ("f(x) <= 3", ast.Constraint(None, (ast.Call("f", (x,), span=HERE), n(3)), ("<=",), span=HERE)),
+        (
+            "cap[i in I, (j, z) in A if i != j]: x[i] >= 0",
+            ast.Constraint(
+                "cap",
+                (index(x, i), n(0)),
+                (">=",),
+                (generator(name("I"), "i"), generator(name("A"), "j", "z")),
+                ast.Compare("!=", i, j, span=HERE),
+                span=HERE,
+            ),
+        ),
+        ("let r[n] = x", ast.Let("r", (name("n"),), x, span=HERE)),
+        ("ties pessimistic", ast.Ties("pessimistic", span=HERE)),
+        ("require pl(0.1)", ast.Claim("require", "pl", n("1/10"), span=HERE)),
+        ("assume smooth", ast.Claim("assume", "smooth", span=HERE)),
+        ("minibatch n", ast.Minibatch(name("n"), span=HERE)),
+    ],
+)
+def test_a_statement_is_this_node(text, expected):
+    assert statement(text) == expected
+
+
+SETTINGS: dict[str, Any] = {
+    "a": "s", "b": Fraction(-3, 2), "c": True, "d": False, "e": -float("inf"), "f": float("inf"),
+}  # fmt: skip
+
+
+def text_node(value):
+    return ast.Text(value, span=HERE)
+
+
+def listed(*members):
+    return ast.List(members, span=HERE)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("dim n", [ast.Dim("n", span=HERE)]),
+        ("dim n = 3, m", [ast.Dim("n", n(3), span=HERE), ast.Dim("m", span=HERE)]),
+        ("set S", [ast.Set("S", span=HERE)]),
+        ("set S = 1..n", [ast.Set("S", value=ast.Range(n(1), name("n"), span=HERE), span=HERE)]),
+        ('set S = ["a", "b",]', [ast.Set("S", value=listed(text_node("a"), text_node("b")), span=HERE)]),
+        (
+            'set A within (S, T) = [("a", 1)]',
+            [
+                ast.Set(
+                    "A",
+                    (name("S"), name("T")),
+                    listed(ast.Tuple((text_node("a"), n(1)), span=HERE)),
+                    span=HERE,
+                )
+            ],
+        ),
+        (
+            'set B within A from "b.json"["k"]["l"]',
+            [ast.Set("B", (name("A"),), source=ast.DataSource("b.json", ("k", "l"), span=HERE), span=HERE)],
+        ),
+        (
+            'param X[n, 2], y from "f.npz"',
+            [
+                ast.Param("X", (name("n"), n(2)), source=ast.DataSource("f.npz", span=HERE), span=HERE),
+                ast.Param("y", source=ast.DataSource("f.npz", span=HERE), span=HERE),
+            ],
+        ),
+        ("param a = -1/3", [ast.Param("a", value=binary("/", negative(n(1)), n(3)), span=HERE)]),
+        (
+            "param A[2, 2] = [[1, 2], [3, -4]]",
+            [ast.Param("A", (n(2), n(2)), listed(listed(n(1), n(2)), listed(n(3), negative(n(4)))), span=HERE)],
+        ),
+        ("param a", [ast.Param("a", span=HERE)]),
+        ("let a = 3", [ast.Let("a", (), n(3), span=HERE)]),
+        (
+            'options { a = "s"; b = -1.5; c = true; d = false; e = -inf; f = inf }',
+            [
+                ast.Options(
+                    tuple(ast.Option(key, value, span=HERE) for key, value in SETTINGS.items()),
+                    span=HERE,
+                )
+            ],
+        ),
+        ("lower market { }", [ast.Level("lower", "market", (), span=HERE)]),
+    ],
+)
+def test_an_item_is_these_nodes(text, expected):
+    assert list(items(text)) == expected
+
+
+def test_several_variables_of_one_statement_share_its_bounds():
+    a, b = statements("var a, b[n] in [0, 1]")
+    assert a == ast.Var("a", lower=n(0), upper=n(1), span=HERE)
+    assert b == ast.Var("b", (name("n"),), lower=n(0), upper=n(1), span=HERE)
+
+
+def test_keywords_are_reserved_and_names_may_begin_with_them():
+    for word in sorted(KEYWORDS):
+        assert "E130" in codes(model(f"  var {word}"))
+    assert [var.name for var in statements("var lowered, in_, Start, imprint, forest, π, größe, x₁")][:2] == [
+        "lowered",
+        "in_",
+    ]
+
+
+def test_a_model_without_a_name_has_the_name_of_its_file():
+    names = {"a/ridge.blv": "ridge", "my-model.blv": "my_model", "3d.blv": "_3d", "set.blv": "_set", "<text>": "text"}
+    for path, expected in names.items():
+        assert parsed(Source(path, model())).name == expected
+    assert parsed(Source("a.blv", "model b\n" + model())).name == "b"
+
+
+# ---- newlines and characters ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cap: x +\n y <=\n 8; let r =\n x",
+        "cap:\n x + y <= 8\nlet r = x",
+        "cap: x # to be\n\n # continued\nlet r = x".replace("x #", "x + y <= 8 #", 1),
+        "cap: (x\n +\n\n y) <= 8\n\n;;\n let r = (\nx\n)\n",
+        ";cap: x + y <= 8;\nlet r = x;",
+        "\n\n cap: x + y <= 8 # a\n\n # b\n let r = x # c",
+        "cap: x+y<=8;let r=x",
+        "cap: x\t+ y\f <= 8\u00a0\r\nlet r = x\r\n",
+    ],
+)
+def test_a_newline_ends_a_statement_unless_brackets_or_an_operator_are_open(text):
+    cap, r = statements(text)
+    assert cap == statement("cap: x + y <= 8") and r == statement("let r = x")
+
+
+def test_blocks_need_no_newlines_and_the_brace_may_stand_below():
+    one = "model a; upper { var x; minimize x } lower f { var y; minimize y }"
+    other = "model a\n\nupper\n{\n  var x\n  minimize x }\nlower f\n\n{ var y\nminimize y\n}"
+    assert parsed(Source("a", one)) == parsed(Source("a", other))
+
+
+def test_line_ends_byte_order_mark_tabs_and_the_last_newline_change_nothing():
+    text = model("  cap: x <= 3 # größer")
+    tree = parsed(Source("a", text))
+    for other in (text.replace("\n", "\r\n"), "\ufeff" + text, text.replace("  ", "\t"), text.rstrip()):
+        assert parsed(Source("a", other)) == tree
+
+
+def test_doc_comments_belong_to_the_declaration_below():
+    text = "#: the model\nmodel a\n#: first\n#:   second\nparam p, q\n\n#: no\n\nparam r #: no\nlet s = 1\n" + model(
+        "#: the cap\ncap: x <= 3\n# plain\nlow: x >= 0\n#: w\r\nvar w"
+    )
+    tree = parsed(Source("a", text))
+    docs = {item.name: item.doc for item in tree.items if not isinstance(item, ast.Level)}
+    assert tree.doc == "the model" and docs == {"p": "first\nsecond", "q": "first\nsecond", "r": "", "s": ""}
+    *_, cap, low, w = tree.items[-1].statements
+    assert (cap.doc, low.doc, w.doc) == ("the cap", "", "w")
+
+
+# ---- numbers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0.1", Fraction(1, 10)),
+        (".5", Fraction(1, 2)),
+        ("1_000", 1000),
+        ("1e-3", Fraction(1, 1000)),
+        ("1.25E+2", 125),
+        ("007", 7),
+        ("1e-400", Fraction(1, 10**400)),
+        ("123456789012345678901234567890", 123456789012345678901234567890),
+    ],
+)
+def test_numbers_are_exact(text, value):
+    assert expression(text).value == value
+
+
+def test_a_number_may_end_where_a_range_begins():
+    domain = ast.Range(n("3/2"), n(5), span=HERE)
+    assert expression("sum(x for i in 1.5..5)").generators[0].domain == domain
+
+
+@pytest.mark.parametrize("text", ["1e999999", "1e999", "1e-99999999999", "2e308", "1" * 400, "1" * 900])
+def test_absurd_numbers_are_refused(text):
+    assert codes(model(f"  let r = {text}")) == ["E104"]
+
+
+def test_the_exact_value_of_every_double_can_be_written():
+    smallest = Fraction(5e-324)
+    scale = 10**1074
+    text = f"{smallest * scale}e-1074"
+    digits = text.partition("e")[0]
+    assert expression(f"{digits[0]}.{digits[1:]}e-324").value == smallest
+
+
+# ---- spans --------------------------------------------------------------------------------------
+
+EVERYTHING = Source(
+    "all.blv",
+    """model all  # every kind of node
+dim n = 2, m
+set S within T = ["a", ("b", 1)]
+param A[n, 3], b = [[1, 2.5], [-3, 1e-3]]
+param c from "c.npz"["k"]
+upper {
+  var x[n], v : integer in [ 0 , (1 + 2) ] start - 1
+  minimize ( x[0] + sum( x[i] ^ 2 for i in 1 .. n , (j , k) in S if i != j and not ( i == 1 ) ) ) / n
+}
+lower follower {
+  var y >= - inf
+  maximize f ( y , axis = n ) @ A . T [ : , 1 : ] - (x[0])
+  cap [ i in S if (i , 1) in T or i <= 2 ] : 0 <= x [ i ] + (
+     y ) <= "s"
+  cap.dual == (-1)
+  require pl ( 0.1 )
+  minibatch n
+}
+options { tol = - 1e-8 ; ties_ = true }
+""".replace("A . T", "A.T"),
+)
+CONDITIONS = (ast.Compare, ast.Member, ast.Logical)
+NO_EXPRESSIONS = (ast.Slice, ast.Range, ast.List, ast.Keyword, ast.Generator)
+
+
+def reread(node):
+    """What the text of a node's span says on its own."""
+    text = node.span.text
+    if isinstance(node, CONDITIONS):
+        return expression(f"sum(x for i in I if ({text}))").guard
+    if isinstance(node, ast.Slice):
+        return expression(f"x[{text}]").items[0]
+    if isinstance(node, ast.Keyword):
+        return expression(f"f({text})").keywords[0]
+    if isinstance(node, ast.Generator):
+        return expression(f"sum(x for {text})").generators[0]
+    if isinstance(node, ast.Range):
+        return expression(f"sum(x for i in {text})").generators[0].domain
+    if isinstance(node, ast.List):
+        return items(f"param a = {text}")[0].value
+    if isinstance(node, ast.DataSource):
+        return items(f"param a {text}")[0].source
+    if isinstance(node, ast.Option):
+        return items(f"options {{ {text} }}")[0].options[0]
+    if isinstance(node, ast.Dim):
+        return items(f"dim {text}")[0]
+    if isinstance(node, ast.Param | ast.Set | ast.Level | ast.Options):
+        return next(item for item in items(text) if getattr(item, "name", "") == getattr(node, "name", ""))
+    if isinstance(node, ast.Statement):
+        return next(item for item in statements(text) if getattr(item, "name", "") == getattr(node, "name", ""))
+    return expression(f"({text})")
+
+
+@pytest.mark.parametrize("source", [EVERYTHING, *map(load_source, MODELS)], ids=lambda source: Path(source.path).stem)
+def test_the_text_of_a_span_says_the_node(source):
+    tree = parsed(source)
+    for node in nodes(tree)[1:]:
+        assert node.span.source is source
+        assert node.span.text == node.span.text.strip()
+        assert reread(node) == node
+
+
+def test_spans_of_names_labels_heads_and_functions():
+    tree = parsed(EVERYTHING)
+    texts = [(type(node).__name__, field.name, getattr(node, field.name))
+             for node in nodes(tree) for field in fields(node) if field.name.endswith("_span")]  # fmt: skip
+    written = {(kind, which, span.text) for kind, which, span in texts if span is not None}
+    assert written == {
+        ("Dim", "name_span", "n"), ("Dim", "name_span", "m"), ("Set", "name_span", "S"),
+        ("Param", "name_span", "A"), ("Param", "name_span", "b"), ("Param", "name_span", "c"),
+        ("Var", "name_span", "x"), ("Var", "name_span", "v"), ("Var", "name_span", "y"),
+        ("Level", "head_span", "upper"), ("Level", "head_span", "lower follower"),
+        ("Call", "function_span", "sum"), ("Call", "function_span", "f"),
+        ("Constraint", "label_span", "cap"),
+    }  # fmt: skip
+
+
+# ---- size ---------------------------------------------------------------------------------------
+
+
+def deep(count):
+    return [
+        "(" * count + "x" + ")" * count,
+        "f(" * count + "x" + ")" * count,
+        "-" * count + "x",
+        "x^" * count + "x",
+        "x" + ".T" * count,
+        "x" + "[0]" * (count - 1),  # the last index is one level deeper
+        "sum(x for i in I if " + "not " * (count - 1) + "i == 1)",
+    ]
+
+
+@pytest.mark.parametrize("kind", range(7))
+def test_nesting_has_a_limit(kind):
+    expression(deep(MAX_NESTING)[kind])
+    assert codes(model(f"  let r = {deep(MAX_NESTING + 1)[kind]}")) == ["E103"]
+    assert "E103" in codes(model(f"  let r = {deep(100_000)[kind]}\n  let s = 2x"))
+
+
+@pytest.mark.parametrize("operator", [" + ", " - ", "*", " @ ", " + -x*2^-(x)^2 - "])
+def test_chains_of_thousands_of_terms_need_no_recursion(operator):
+    tree = expression(operator.join(["x"] * 5_000))
+    length = 1
+    while isinstance(tree, ast.Binary):
+        tree, length = tree.left, length + 1
+    assert tree == x and length >= 5_000
+
+
+def test_two_thousand_conditions_are_one_node():
+    condition = guard(" and ".join(["i != j"] * 2_000))
+    assert len(condition.operands) == 2_000
+
+
+def test_a_text_beyond_the_size_limit_is_refused(tmp_path):
+    assert codes(" " * (MAX_BYTES + 1)) == ["E103"]
+    path = tmp_path / "large.blv"
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(BlvError, match=r"E103.*20,000,001 bytes"):
+        load_source(path)
+
+
+# ---- files --------------------------------------------------------------------------------------
+
+
+def test_load_source_gives_the_text_and_the_path(tmp_path):
+    path = tmp_path / "größe.blv"
+    path.write_bytes(b"\xef\xbb\xbfmodel a\r\n")
+    source = load_source(path)
+    assert source.text == "model a\r\n" and source.path == str(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("none.blv", None, "E101.*no such file"),
+        (".", None, "E101.*is a directory"),
+        ("a\0b", None, "E101.*null"),
+        ("latin.blv", b"# Gr\xf6\xdfe", "E102.*byte 0xf6 at offset 4"),
+        ("utf16.blv", b"\xff\xfem\0", "E102.*byte 0xff at offset 0"),
+    ],
+)
+def test_an_unreadable_file_is_a_clear_error(tmp_path, name, content, words):
+    path = f"{tmp_path}/{name}"
+    if content is not None:
+        Path(path).write_bytes(content)
+    with pytest.raises(BlvError, match=words) as caught:
+        load_source(path)
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.span is None and diagnostic.help
+
+
+# ---- the parser itself --------------------------------------------------------------------------
+
+
+def grammar(**options):
+    text = (files("bileveldsl.grammar") / "blv.lark").read_text(encoding="utf-8")
+    return lark.Lark(
+        text,
+        start=["start", "statements", "settings"],
+        parser="lalr",
+        keep_all_tokens=True,
+        postlex=NewlineFilter(),
+        **options,
+    )
+
+
+def test_the_grammar_has_no_conflicts(caplog):
+    with caplog.at_level(logging.DEBUG, logger="lark"):
+        lark.logger.setLevel(logging.DEBUG)
+        grammar(debug=True)
+    assert caplog.text == ""
+
+
+def test_the_grammar_is_clean_under_strict():
+    pytest.importorskip("interegular")
+    grammar(strict=True)
+
+
+def test_the_keywords_of_the_grammar_are_the_keywords_of_the_messages():
+    words = {
+        terminal.pattern.value.removesuffix(r"\b")
+        for terminal in grammar().terminals
+        if terminal.pattern.value.endswith(r"\b")
+    }
+    assert words == KEYWORDS
+
+
+def test_threads_parse_at_the_same_time():
+    wrong = []
+
+    def work(number):
+        for _ in range(5):
+            source = Source(f"m{number}.blv", model(f"  cap{number}: x <= {number}\n" * 20))
+            tree = parsed(source)
+            constraints = tree.items[1].statements[2:]
+            if any(c.span.source is not source or c.label != f"cap{number}" for c in constraints):
+                wrong.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
