@@ -55,7 +55,7 @@ class Capabilities:
             parts.append("integer variables")
         if self.pessimistic:
             parts.append("pessimistic ties")
-        needs = " or ".join(f"{fact} {of}" for of, fact in self.needs)
+        needs = " or ".join(f"{of} {fact}" for of, fact in self.needs)
         return ", ".join(parts) + (f"; needs {needs}" if needs else "")
 
 

@@ -16,6 +16,7 @@ from bileveldsl.program import Program
 from bileveldsl.solution import Solution
 
 if TYPE_CHECKING:
+    from bileveldsl.execute.layout import Layout
     from bileveldsl.execute.problem import CompiledProblem
     from bileveldsl.model import Model
 
@@ -128,7 +129,7 @@ def starting_points(problem: CompiledProblem, settings: Mapping[str, Any]) -> It
     x, y = np.array(problem.x_start), np.array(problem.y_start)
     start: Solution | None = settings["start"]
     if start is not None:
-        x, y = _packed(problem.x, start), _packed(problem.y, start)
+        x, y = packed(problem.x, start), packed(problem.y, start)
         x = np.clip(x, problem.x_lower, problem.x_upper)
     yield x, y
     random = np.random.default_rng(settings["seed"])
@@ -139,13 +140,14 @@ def starting_points(problem: CompiledProblem, settings: Mapping[str, Any]) -> It
         )
 
 
-def _packed(layout: Any, start: Solution) -> np.ndarray:
+def packed(layout: Layout, start: Solution) -> np.ndarray:
+    """The flat vector of a solution's values; E635 where they are not those of this model."""
     values = {}
     for part in layout.parts:
         value = np.asarray(start[part.name], dtype=float)
         if value.shape != part.shape or not np.isfinite(value).all():
-            text = f"the start has {part.name} of shape {value.shape}, the model {part.shape}"
-            raise BlvError([Diagnostic("E635", text, help="start from a solution of the same model")])
+            text = f"the solution has {part.name} of shape {value.shape}, the model of shape {part.shape}"
+            raise BlvError([Diagnostic("E635", text, help="give a solution of the same model")])
         values[part.name] = value
     return layout.pack(values)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from bileveldsl.calculus.expr import Axis, Expr, Symbol
 from bileveldsl.language.diagnostics import Diagnostic, Span
 
+Label: TypeAlias = "str | int"
+Member: TypeAlias = "Label | tuple[Label, ...]"
 Sense = Literal["minimize", "maximize"]
 
 
@@ -115,6 +117,7 @@ class Program:
     digests: Mapping[str, str] = field(default_factory=dict)  # sha256 of the model and of each data file
     doc: str = ""
     warnings: tuple[Diagnostic, ...] = ()
+    sets: Mapping[str, tuple[Member, ...]] = field(default_factory=dict)  # by the name of the dim they are
 
     @property
     def levels(self) -> tuple[Level, ...]:

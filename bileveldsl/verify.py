@@ -6,19 +6,21 @@ points, and the status that a user sees follows from the numbers measured here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import optimize
 from scipy.sparse.linalg import LinearOperator, lsmr, minres
 
-from bileveldsl.solution import Status, Verification
+from bileveldsl.language.diagnostics import BlvError, Diagnostic
+from bileveldsl.solution import Objective, Solution, Status, Verification
 
 if TYPE_CHECKING:
     from bileveldsl.certify.facts import Fact
     from bileveldsl.execute.problem import CompiledProblem
+    from bileveldsl.model import Model
 
 RANDOM_STARTS = 20
 DENSE_LIMIT = 1500
@@ -104,6 +106,51 @@ def _judge(v: Verification, better: float, method: str) -> tuple[Status, str]:
     return (
         Status.FEASIBLE,
         f"the follower answers optimally, but the hyper-gradient norm {measured} is above the tolerance {tol:g}",
+    )
+
+
+def verify_solution(model: Model, data: Mapping[str, Any], *, seed: int = 0) -> Solution:
+    """A stored solution, checked anew: status, message, objectives and verification are those measured now.
+
+    Parameters
+    ----------
+    model
+        The model that the solution is of.
+    data
+        The solution object of `Solution.to_json`; its values and its tolerance are used, its claims are not.
+
+    Raises
+    ------
+    BlvError
+        E63x for an object that is no solution of this model, E607 for a model that cannot be verified yet.
+    """
+    from bileveldsl.certify.claims import check_claims
+    from bileveldsl.certify.lower_level import certify
+    from bileveldsl.execute.engine import engine
+    from bileveldsl.execute.problem import compile_problem
+    from bileveldsl.inputs import packed
+    from bileveldsl.reduce import REDUCTIONS, reduce_program
+
+    stored = Solution.from_json(data)
+    program = model.program()
+    facts, _ = check_claims(program, certify(program))
+    reduced, _, _ = reduce_program(program, REDUCTIONS)
+    if len(reduced.lower) != 1 or any(level.constraints for level in reduced.levels):
+        text = "solutions of models with constraints or several followers cannot be verified yet"
+        raise BlvError([Diagnostic("E607", text, program.lower[0].span)])
+    problem = compile_problem(reduced, engine("numpy"))
+    x, y = packed(problem.x, stored), packed(problem.y, stored)
+    found = verify_point(problem, x, y, facts, seed=seed, tol=stored.verification.tolerance)
+    values = {"upper": float(problem.F(x, y)), program.lower[0].name: float(problem.f(x, y))}
+    signed = {level.name: values[level.name] * (1 if level.sense == "minimize" else -1) for level in program.levels}
+    return replace(
+        stored,
+        status=found.status,
+        message=found.message,
+        upper=Objective("upper", program.upper.sense, signed["upper"]),
+        lower=tuple(Objective(level.name, level.sense, signed[level.name]) for level in program.lower),
+        verification=found.verification,
+        certificates=tuple(fact.to_json() for fact in facts),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy
@@ -33,18 +33,22 @@ from bileveldsl.calculus.notation.subscripts import Labels
 
 LETTERS = {0: "abcdefgh", 1: "ruvabcdefgh", 2: "ZRSMABCDEFG"}
 MIN_WEIGHT = 12  # characters below which only a matrix product gets a name
-MIN_SAVING = 12  # characters that a name has to save
+MIN_SAVING = 8  # characters that a name has to save
 MAX_DEFINITIONS = 20
 MAX_NODES = 2000  # counting is repeated for each definition
 
 
-def with_definitions(exprs: Sequence[Expr]) -> tuple[list[tuple[Symbol, Expr]], list[Expr]]:
+def with_definitions(
+    exprs: Sequence[Expr], taken: Iterable[str] = ()
+) -> tuple[list[tuple[Symbol, Expr]], list[Expr]]:
     """Name long sub-expressions that several places share.
 
     Parameters
     ----------
     exprs
         Expressions that are shown together.
+    taken
+        Names that mean something else.
 
     Returns
     -------
@@ -58,16 +62,17 @@ def with_definitions(exprs: Sequence[Expr]) -> tuple[list[tuple[Symbol, Expr]], 
     >>> from bileveldsl.calculus.expr import Dim, contract
     >>> n, p = Dim("n", 3), Dim("p", 2)
     >>> X, w = Symbol("X", "data", (n, p)), Symbol("w", "variable", (p,))
-    >>> r = apply(sympy.tanh(argument(0)), [contract([leaf(X), leaf(w)], w.axes)])
-    >>> definitions, exprs = with_definitions([contract([r], r.axes), contract([r, r, r], r.axes)])
+    >>> r = apply(sympy.exp(-argument(0) / 3), [contract([leaf(X), leaf(w)], w.axes)])
+    >>> definitions, exprs = with_definitions([contract([r], r.axes), contract([leaf(X), r], r.axes), r])
     >>> [(symbol.name, body) for symbol, body in definitions], exprs
-    ([('r', tanh(X @ w))], [sum(r), sum(r^3)])
+    ([('r', exp(-X @ w/3))], [sum(r), X.T @ r, r])
     """
+    taken = set(taken)
     definitions: list[tuple[Symbol, Expr]] = []
     current = list(exprs)
     for _ in range(MAX_DEFINITIONS):
         everything = [*current, *(body for _, body in definitions)]
-        best = _most_saving(everything)
+        best = _most_saving(everything, taken)
         if best is None:
             break
         replaced = _replace(everything, best)
@@ -110,7 +115,7 @@ def _parts(node: Expr) -> list[tuple[Expr, int]]:
     return [(part, often.get(symbol, 1)) for symbol, part in symbols.items() if symbol in fn.free_symbols]
 
 
-def _most_saving(roots: Sequence[Expr]) -> _Definition | None:
+def _most_saving(roots: Sequence[Expr], taken: set[str]) -> _Definition | None:
     """The sub-expression whose name saves most characters, if any saves enough."""
     uses: Counter[Expr] = Counter()
     seen: set[Expr] = set()
@@ -141,7 +146,7 @@ def _most_saving(roots: Sequence[Expr]) -> _Definition | None:
     if best is None:
         return None
     node, order = best
-    symbol = Symbol(_new_name(node, roots), "variable", tuple(axis.dim for axis in order))
+    symbol = Symbol(_new_name(node, taken.union(s.name for s in symbols_of(*roots))), "variable", tuple(axis.dim for axis in order))
     return _Definition(symbol, node, order)
 
 
@@ -153,8 +158,7 @@ def _oriented(form: MatrixForm, node: Expr) -> tuple[tuple[Axis, ...], int]:
     return orders[best], formulas[best].weight
 
 
-def _new_name(node: Expr, roots: Sequence[Expr]) -> str:
-    taken = {symbol.name for symbol in symbols_of(*roots)}
+def _new_name(node: Expr, taken: set[str]) -> str:
     letters = LETTERS[len(node.axes)]
     if isinstance(node, Map) and extract_softmax(node)[0].is_Symbol:
         letters = "S" + letters if node.axes else letters
@@ -165,33 +169,38 @@ def _new_name(node: Expr, roots: Sequence[Expr]) -> str:
 def _replace(roots: Sequence[Expr], definition: _Definition) -> list[Expr]:
     done: dict[Expr, Expr] = {}
     for node in topological(roots):
-        children = [done[child] for child in node.children]
         named = definition.at(node)
         if named is not None:
             done[node] = named
         elif isinstance(node, Map):
-            done[node] = _replace_in_map(node, children, definition)
+            done[node] = _replace_in_map(node, done, definition)
         else:
-            done[node] = rebuild(node, children)
+            done[node] = rebuild(node, [done[child] for child in node.children])
     return [done[root] for root in roots]
 
 
-def _replace_in_map(node: Map, children: Sequence[Expr], definition: _Definition) -> Expr:
-    """A Map on new children; a softmax inside its function is a place for the symbol too."""
+def _replace_in_map(node: Map, done: Mapping[Expr, Expr], definition: _Definition) -> Expr:
+    """A Map on new children; a softmax inside its function is a place for the symbol too, and stays one."""
     fn, softmaxes = extract_softmax(node)
-    operands, values = list(children), {}
+    operands = [done[child] for child in node.children]
+    values = {}
     for symbol, softmax in softmaxes.items():
         whole, logits = definition.at(softmax.node), definition.at(softmax.logits)
-        new = argument(len(operands))
+        total = rebuild(softmax.total, [done[child] for child in softmax.total.children])
         if whole is not None:
-            operands.append(whole)
-            values[symbol] = new
+            values[symbol] = _operand(whole, operands)
         elif logits is not None:
-            operands.append(logits)
-            values[symbol] = sympy.exp(new - argument(node.children.index(softmax.total)))
+            values[symbol] = sympy.exp(_operand(logits, operands) - _operand(total, operands))
         else:
-            values[symbol] = softmax.plain
+            place = argument(node.children.index(softmax.total))
+            values[symbol] = softmax.plain.xreplace({place: _operand(total, operands)})
     return apply(fn.xreplace(values), operands)
+
+
+def _operand(node: Expr, operands: list[Expr]) -> sympy.Symbol:
+    """The placeholder for one more operand."""
+    operands.append(node)
+    return argument(len(operands) - 1)
 
 
 def _in_order(definitions: Sequence[tuple[Symbol, Expr]]) -> list[tuple[Symbol, Expr]]:

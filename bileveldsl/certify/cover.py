@@ -90,11 +90,16 @@ def _best(
 
 def _samples(lower: np.ndarray, upper: np.ndarray, count: int) -> np.ndarray:
     """A few short points of the box: its corners as far as they are finite, its middle, and some between."""
-    low = np.where(np.isfinite(lower), lower, np.where(np.isfinite(upper), upper - 16, -8))
-    high = np.where(np.isfinite(upper), upper, low + 16)
+    low, high = finite_box(lower, upper)
     shares = scattered(count, len(lower))
     inner = [low, high, _middle(lower[None], upper[None])[0], np.zeros_like(low), *(low + shares * (high - low))]
     return np.clip(np.array(inner), lower, upper)
+
+
+def finite_box(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A box within another to take points from: its infinite sides cut to length 16."""
+    low = np.where(np.isfinite(lower), lower, np.where(np.isfinite(upper), upper - 16, -8))
+    return low, np.where(np.isfinite(upper), upper, low + 16)
 
 
 def scattered(count: int, size: int, first: int = 1) -> np.ndarray:

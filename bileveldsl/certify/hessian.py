@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -28,8 +29,12 @@ CONSTANT_SIZE = 1000
 VARYING_SIZE = 100
 _CUT_SIZE = 8  # variables, of the Hessian or in it, up to which boxes are bisected
 _EXACT_SIZE = 10
+_ASKED = 4
 _WORK = 4e9  # multiplications
 _ENTRIES = 1 << 24
+
+
+Counts = Callable[[Mapping[Symbol, np.ndarray]], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +68,7 @@ class Hessian:
 
     @property
     def feasible(self) -> bool:
-        """Whether the matrix is small enough to be formed."""
+        """Whether the matrix is small enough to be formed and bounded in about a second."""
         if self.size > (VARYING_SIZE if self.variables else CONSTANT_SIZE):
             return False
         roots = [block.expr for block in self.blocks.values()]
@@ -97,46 +102,52 @@ class Hessian:
 
     # ---- extreme eigenvalues ----
 
-    def extremes(
-        self, counts: Callable[[Mapping[Symbol, np.ndarray]], np.ndarray], deadline: float
-    ) -> tuple[Minimum, Minimum]:
-        """The infimum of the least eigenvalue and that of the greatest one's negative, between proved bounds.
+    def least(self, counts: Counts, deadline: float, enough: float = math.inf) -> Minimum:
+        """The infimum of the least eigenvalue over the boxes, between proved bounds.
 
-        `counts` says at which points, given as a batch of values for each variable, an upper bound counts.
+        `counts` says at which points, given as a batch of values for each variable, an upper bound counts; `enough`
+        is a lower bound with which the caller is content.
         """
-        rational = self._rational()
-        least = self._minimum(1, counts, deadline)
-        greatest = self._minimum(-1, counts, deadline)
-        if rational is None:
-            return least, greatest
-        proved = least_rational_eigenvalue(rational)
-        negative = least_rational_eigenvalue([[-entry for entry in row] for row in rational])
-        if proved == 0 and is_singular(rational):
-            least = replace(least, upper=0.0)
-        return replace(least, lower=max(proved, least.lower)), replace(greatest, lower=max(negative, greatest.lower))
+        found = self._minimum(1, counts, deadline, enough)
+        if self._rational is None:
+            return found
+        proved = least_rational_eigenvalue(self._rational)
+        upper = 0.0 if proved == 0 and is_singular(self._rational) else found.upper
+        return replace(found, lower=max(proved, found.lower), upper=upper)
 
-    def _minimum(
-        self, sign: int, counts: Callable[[Mapping[Symbol, np.ndarray]], np.ndarray], deadline: float
-    ) -> Minimum:
-        def signed(ranges: Ranges) -> Interval:
-            matrices = self.over(ranges)
+    def greatest(self, counts: Counts, deadline: float) -> Minimum:
+        """The infimum of the negative of the greatest eigenvalue, likewise."""
+        found = self._minimum(-1, counts, deadline, math.inf)
+        if self._rational is None:
+            return found
+        proved = least_rational_eigenvalue([[-entry for entry in row] for row in self._rational])
+        return replace(found, lower=max(proved, found.lower))
+
+    def _minimum(self, sign: int, counts: Counts, deadline: float, enough: float) -> Minimum:
+        def signed(lo: np.ndarray, hi: np.ndarray) -> Interval:
+            matrices = self.over(self._ranges(lo, hi))
             return matrices if sign > 0 else -matrices
 
         def below(lo: np.ndarray, hi: np.ndarray) -> np.ndarray:
-            return np.broadcast_to(least_eigenvalue(signed(self._ranges(lo, hi))), (len(lo),))
+            return np.broadcast_to(least_eigenvalue(signed(lo, hi)), (len(lo),))
 
         def above(points: np.ndarray) -> np.ndarray:
-            values = np.broadcast_to(upper_curvature(signed(self._ranges(points, points)))[0], (len(points),))
-            return np.where(counts(self.unpacked(points)), values, np.inf)
+            values = np.broadcast_to(upper_curvature(signed(points, points))[0], (len(points),))
+            # Whether a point counts is dear to find out: only the few lowest are asked.
+            few = np.argsort(values, kind="stable")[:_ASKED]
+            asked = np.full(len(points), np.inf)
+            asked[few] = np.where(counts(self.unpacked(points[few])), values[few], np.inf)
+            return asked
 
         low, high = self._pack("lo"), self._pack("hi")
         small = self.size <= _CUT_SIZE and len(low) <= _CUT_SIZE
-        hopeless = 0.0 if sign > 0 else -np.inf  # negative curvature ends the question
-        boxes = 256 if small else 1
         return minimum(
-            below, above, low, high, boxes=boxes, deadline=deadline, hopeless=hopeless, patience=12 if sign > 0 else 4
-        )
+            below, above, low, high, boxes=256 if small else 1, deadline=deadline, enough=enough,
+            hopeless=0.0 if sign > 0 else -math.inf,  # negative curvature ends the question
+            patience=12 if sign > 0 else 4,
+        )  # fmt: skip
 
+    @cached_property
     def _rational(self) -> list[list] | None:
         if self.variables or self.size > _EXACT_SIZE:
             return None

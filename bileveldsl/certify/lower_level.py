@@ -15,11 +15,13 @@ from bileveldsl.certify.curvature import Composition, Curvature
 from bileveldsl.certify.facts import Fact
 from bileveldsl.certify.hessian import CONSTANT_SIZE, Hessian, twice_differentiable
 from bileveldsl.certify.modulus import Modulus
-from bileveldsl.certify.parts import terms
+from bileveldsl.certify.parts import operations, terms
 from bileveldsl.certify.ranges import Ranges
 from bileveldsl.certify.refute import midpoint_violation
 from bileveldsl.certify.region import Region
 from bileveldsl.program import FACTS, Constraint, Level, Program
+
+_OPERATIONS = 10_000  # of a function times pairs of its variables, beyond which its Hessian is not written out
 
 
 def certify(program: Program, budget_seconds: float = 10.0) -> tuple[Fact, ...]:
@@ -105,27 +107,36 @@ def examine(root: Expr, region: Region, composition: Composition, deadline: floa
 
 def _by_hessian(root: Expr, region: Region, composition: Composition, deadline: float) -> Evidence | None:
     """Bounds by the Hessian of the smooth terms, if the others are convex."""
-    symbols = region.level.symbols
-    if sum(math.prod(s.shape) for s in symbols) > CONSTANT_SIZE or time.monotonic() > deadline:
+    hessian, whole = _smooth_part(root, composition, region.level.symbols)
+    if hessian is None or time.monotonic() > deadline:
         return None
+    least = hessian.least(region.inside, deadline)
+    found = Evidence(Curvature("unknown"), mu=least.lower, rule="hessian")
+    if not whole:
+        return found
+    greatest = hessian.greatest(region.inside, deadline)
+    size = max(-least.upper, -greatest.upper)
+    found = replace(found, mu_upper=least.upper, top=-greatest.lower, size=size if size >= 0 else None)
+    if least.upper < 0 and least.point is not None:
+        point = hessian.witness(least.point)
+        values = region.completed(point.values)
+        witness = {"point": _named(values), "direction": _named(point.direction), "curvature": least.upper}
+        return replace(found, witness=witness)
+    return found
+
+
+def _smooth_part(
+    root: Expr, composition: Composition, symbols: tuple[Symbol, ...]
+) -> tuple[Hessian | None, bool]:
+    """The Hessian of the smooth terms of a function whose other terms are convex, and whether there are no others."""
+    if sum(math.prod(s.shape) for s in symbols) > CONSTANT_SIZE or operations([root]) * len(symbols) ** 2 > _OPERATIONS:
+        return None, False
     smooth = [term for term in terms(root) if twice_differentiable(term, composition)]
     rough = [term for term in terms(root) if term not in smooth]
     if not smooth or not all(composition(term).convex for term in rough):
-        return None
+        return None, False
     hessian = Hessian(add(*smooth), symbols, composition.ranges)
-    if not hessian.feasible:
-        return None
-    least, greatest = hessian.extremes(region.inside, deadline)
-    found = Evidence(Curvature("unknown"), mu=least.lower, rule="hessian")
-    if rough:
-        return found
-    size = max(-least.upper, -greatest.upper, 0.0)
-    found = replace(found, mu_upper=least.upper, top=-greatest.lower, size=size)
-    if least.upper < 0 and least.point is not None:
-        point = hessian.witness(least.point)
-        witness = {"point": _named(point.values), "direction": _named(point.direction), "curvature": least.upper}
-        return replace(found, witness=witness)
-    return found
+    return (hessian if hessian.feasible else None), not rough
 
 
 def _named(values: Mapping[Symbol, np.ndarray]) -> dict[str, Any]:
@@ -198,6 +209,8 @@ _RULES = {
 
 def _undecided(found: Evidence) -> str:
     parts = [found.curvature.why] if found.curvature.reason else []
+    if found.curvature.kind == "concave":
+        parts.append("it is concave")
     if math.isfinite(found.mu):
         bound = f" and at most {found.mu_upper:.3g}" if math.isfinite(found.mu_upper) else ""
         parts.append(f"the least eigenvalue of the Hessian is at least {found.mu:.3g}{bound}")
@@ -240,7 +253,7 @@ def _constraint_fact(constraint: Constraint, region: Region, composition: Compos
         bend = composition(subtract(constraint.body, constraint.upper))
         if bend.affine:
             return Fact(of, "convex", "proved", y="region", rule="composition", why="an affine equality")
-        why = bend.why or f"an equality that is {bend.kind}, not affine"
+        why = bend.why if bend.reason else f"an equality that is {bend.kind}, not affine"
         return Fact(of, "convex", "unknown", y="region", why=why)
     rule = "composition"
     for low, high in ((constraint.lower, constraint.body), (constraint.body, constraint.upper)):
@@ -250,9 +263,13 @@ def _constraint_fact(constraint: Constraint, region: Region, composition: Compos
         bend = composition(excess)
         if bend.convex:
             continue
-        hessian = None if excess.axes else _by_hessian(excess, region, composition, deadline)
-        if hessian is None or hessian.mu < 0:
-            why = bend.why or f"{excess!r} <= 0 is a constraint by a {bend.kind} function"
+        hessian = None if excess.axes else _smooth_part(excess, composition, region.level.symbols)[0]
+        if hessian is None or hessian.least(_anywhere, deadline, enough=0.0).lower < 0:
+            why = bend.why if bend.reason else f"{excess!r} <= 0 is a constraint by a {bend.kind} function"
             return Fact(of, "convex", "unknown", y="region", why=why)
-        rule = hessian.rule
+        rule = "hessian"
     return Fact(of, "convex", "proved", y="region", rule=rule, why=_RULES[rule])
+
+
+def _anywhere(values: Mapping[Symbol, np.ndarray]) -> np.ndarray:
+    return np.ones(len(next(iter(values.values()))) if values else 1, dtype=bool)

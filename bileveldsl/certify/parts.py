@@ -42,6 +42,12 @@ def multiplications(nodes: Iterable[Expr]) -> int:
     return sum(math.prod(axis.size for axis in (*node.axes, *node.over)) for node in contractions)
 
 
+def operations(nodes: Iterable[Expr]) -> int:
+    """How many operations the scalar functions of the Maps under the nodes hold."""
+    maps = [node for node in topological(nodes) if isinstance(node, Map)]
+    return sum(sum(1 for _ in sympy.preorder_traversal(node.fn)) for node in maps)
+
+
 class Dependence:
     """Which nodes depend on given symbols; each node is looked at once."""
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 
 import numpy as np
 
 from bileveldsl.calculus.expr import ZERO, Expr, Leaf, Symbol, depends_on, subtract, symbols_of
+from bileveldsl.certify.cover import finite_box, scattered
 from bileveldsl.certify.curvature import Composition
 from bileveldsl.certify.interval import Interval
 from bileveldsl.certify.ranges import Ranges, aligned, box
 from bileveldsl.language.diagnostics import Span
-from bileveldsl.program import DomainCondition, Level, Program
+from bileveldsl.program import DomainCondition, Level, Program, Variable
 
 Values = Mapping[Symbol, np.ndarray]
+_TRIALS = 8
 
 
 class Region:
@@ -65,34 +68,71 @@ class Region:
 
     # ---- points ----
 
+    @cached_property
+    def _slacks(self) -> list[tuple[Expr, bool]]:
+        """What must be >= 0 for each side of each constraint, and whether the follower's variables are in it."""
+        pairs = [p for c in self.level.constraints for p in ((c.lower, c.body), (c.body, c.upper))]
+        slacks = [subtract(high, low) for low, high in pairs if low is not None and high is not None]
+        return [(slack, depends_on(slack, self.level.symbols)) for slack in slacks]
+
+    @cached_property
+    def constrained(self) -> list[Variable]:
+        """The variables in the follower's constraints and in the domain."""
+        occurring = symbols_of(*(slack for slack, _ in self._slacks), *(c.expr for c in self.conditions))
+        return [v for v in self.program.variables if v.symbol in occurring]
+
     def inside(self, values: Values) -> np.ndarray:
         """At which points of a batch every constraint is proved to hold with room around it.
 
-        Constraints that hold only the leader's variables need no room. With an equality in the follower's
-        variables, or a variable that its bounds fix, no point has room.
+        Variables without a value may take any of a few. Constraints that hold only the leader's variables need
+        no room. With an equality in the follower's variables, or one that its bounds fix, no point has room.
         """
         count = len(next(iter(values.values()))) if values else 1
+        result = np.zeros(count, dtype=bool)
         if any((v.lower == v.upper).any() or v.kind != "continuous" for v in self.level.variables):
-            return np.zeros(count, dtype=bool)
-        ranges = Ranges(self._completed(values))
-        result = np.ones(count, dtype=bool)
-        for constraint in self.level.constraints:
-            sides = [e for e in (constraint.body, constraint.lower, constraint.upper) if e is not None]
-            strict = any(depends_on(e, self.level.symbols) for e in sides)
-            for low, high in ((constraint.lower, constraint.body), (constraint.body, constraint.upper)):
-                if low is not None and high is not None:
-                    result &= _above(ranges(subtract(high, low)), strict)
-        for condition in self.conditions:
-            result &= _holds(ranges(condition.expr), condition.relation)
+            return result
+        for rest in self._completions(values):
+            result |= self._holds({**rest, **values}, count)
+            if result.all():
+                break
         return result
 
-    def _completed(self, values: Values) -> dict[Symbol, Interval]:
-        """Points for every variable: those given, for the others their start or the number nearest to 0."""
-        result = {}
-        for v in self.program.variables:
-            nearest = np.clip(np.zeros(v.symbol.shape) if v.start is None else v.start, v.lower, v.upper)
-            result[v.symbol] = Interval.point(values.get(v.symbol, nearest[None]))
+    def completed(self, values: Values) -> Values:
+        """A point inside with values for the other variables of the constraints too, where they are found."""
+        batch = {symbol: value[None] for symbol, value in values.items()}
+        for rest in self._completions(batch):
+            if self._holds({**rest, **batch}, 1)[0]:
+                return {symbol: value[0] for symbol, value in {**rest, **batch}.items()}
+        return values
+
+    def _completions(self, values: Values) -> Iterator[dict[Symbol, np.ndarray]]:
+        """A few choices for the variables of the constraints that have no value yet."""
+        free = [v for v in self.constrained if v.symbol not in values]
+        choices = [{v.symbol: np.zeros(v.symbol.shape) if v.start is None else v.start for v in free}]
+        if free:
+            for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+                choices.append({v.symbol: _between(v, np.full(v.symbol.shape, share)) for v in free})
+            for k in range(_TRIALS):
+                shares = scattered(1, sum(v.lower.size for v in free), 1 + k)[0]
+                parts = np.split(shares, np.cumsum([v.lower.size for v in free])[:-1])
+                pairs = zip(free, parts, strict=True)
+                choices.append({v.symbol: _between(v, share.reshape(v.symbol.shape)) for v, share in pairs})
+        for choice in choices:
+            yield {v.symbol: np.clip(choice[v.symbol], v.lower, v.upper)[None] for v in free}
+
+    def _holds(self, values: Values, count: int) -> np.ndarray:
+        ranges = Ranges({symbol: Interval.point(value) for symbol, value in values.items()})
+        result = np.ones(count, dtype=bool)
+        for slack, strict in self._slacks:
+            result &= _above(ranges(slack), strict)
+        for condition in self.conditions:
+            result &= _within(ranges(condition.expr), condition.relation)
         return result
+
+
+def _between(variable: Variable, share: np.ndarray) -> np.ndarray:
+    low, high = finite_box(variable.lower, variable.upper)
+    return low + share * (high - low)
 
 
 def _above(difference: Interval, strict: bool) -> np.ndarray:
@@ -100,7 +140,7 @@ def _above(difference: Interval, strict: bool) -> np.ndarray:
     return np.asarray(least > 0 if strict else least >= 0)
 
 
-def _holds(range_: Interval, relation: str) -> np.ndarray:
+def _within(range_: Interval, relation: str) -> np.ndarray:
     lo, hi = (end.reshape(len(end), -1) for end in (range_.lo, range_.hi))
     if relation == "!= 0":
         each = (lo > 0) | (hi < 0)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from bileveldsl.cli.diagnostics import exit_code, report
+from bileveldsl.cli.explain import print_choice
 from bileveldsl.cli.options import debug_option, json_option, model_argument
 from bileveldsl.language.diagnostics import BlvError, Diagnostic
 
@@ -60,8 +61,9 @@ def _print_text(
         report(diagnostics)
     for fact in facts:
         click.echo(describe(fact))
-    for name, value in verdict.items():
-        click.echo(f"{name}: {value}")
+    if verdict:
+        click.echo(verdict["class"])
+        print_choice(verdict["backend"], verdict["reason"], verdict["others"].items())
     if not diagnostics and not github:
         click.echo("no errors")
 

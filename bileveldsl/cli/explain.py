@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -47,10 +48,12 @@ def _print_path(model: Path, backend: str) -> None:
     from bileveldsl.solve import explain as choose
 
     choice = choose(load(model), backend=backend)
-    if choice.backend is None:
-        click.echo(f"no backend accepts the model: {choice.reason}")
-    else:
-        click.echo(" -> ".join(choice.path))
-        click.echo(f"{choice.backend}: {choice.reason}")
-    for name, reason in choice.others:
-        click.echo(f"not {name}: {reason}")
+    click.echo(" -> ".join(choice.path))
+    print_choice(choice.backend, choice.reason, choice.others)
+
+
+def print_choice(backend: str | None, reason: str, others: Iterable[tuple[str, str]]) -> None:
+    """The backend with the reason for it, and each of the others with the reason against it."""
+    click.echo(f"no backend: {reason}" if backend is None else f"{backend}: {reason}")
+    for name, objection in others:
+        click.echo(f"not {name}: {objection}")

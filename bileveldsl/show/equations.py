@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bileveldsl.calculus.definitions import with_definitions
-from bileveldsl.calculus.expr import Axis, Expr
+from bileveldsl.calculus.expr import Axis, Expr, Symbol
 from bileveldsl.calculus.printing import to_formulas
 from bileveldsl.show.style import AsciiStyle
 
@@ -41,12 +41,12 @@ class Equation:
     label: str = ""
 
 
-def written_out(equations: Sequence[Equation], style: AsciiStyle) -> tuple[list[Row], list[Row]]:
-    """Rows for equations; where one is long, parts that recur get names, whose definitions come second."""
+def written_out(equations: Sequence[Equation], style: AsciiStyle, taken: Iterable[str]) -> tuple[list[Row], list[Row]]:
+    """Rows for equations; where one is long, parts that recur get names not `taken`, whose definitions come second."""
     exprs = [equation.expr for equation in equations]
-    definitions = []
+    definitions: list[tuple[Symbol, Expr]] = []
     if any(to_formulas([e.expr], e.axes)[0][0].weight > LONG for e in equations):
-        definitions, exprs = with_definitions(exprs)
+        definitions, exprs = with_definitions(exprs, taken)
     rows = []
     for equation, expr in zip(equations, exprs, strict=True):
         (text,), names = style.sides([expr], equation.axes)
@@ -58,5 +58,5 @@ def written_out(equations: Sequence[Equation], style: AsciiStyle) -> tuple[list[
 
 def for_all(axes: Sequence[Axis], names: Sequence[str], style: AsciiStyle) -> str:
     """What the labels of an equation in indices run over; nothing for one in matrix notation."""
-    pairs = zip(names, axes, strict=False)
-    return ", ".join(f"{name} {style.sign('in')} {style.shape([axis.dim])}" for name, axis in pairs)
+    pairs = [(name, style.shape([axis.dim])) for name, axis in zip(names, axes, strict=False)]
+    return ", ".join(f"{name} {style.sign('in')} {domain}" for name, domain in pairs if name.rstrip("'′") != domain)

@@ -11,7 +11,7 @@ from bileveldsl.calculus.derivative import gradient
 from bileveldsl.calculus.expr import Axis, Expr, Symbol, add, constant, contract, leaf, negate, subtract
 from bileveldsl.program import Constraint, Level, Program, Variable
 from bileveldsl.show.equations import Equation, Row, Section, for_all, written_out
-from bileveldsl.show.sheet import Problem, Sheet, parameters, problems
+from bileveldsl.show.sheet import Problem, Sheet, names_in, parameters, problems
 from bileveldsl.show.style import AsciiStyle
 
 
@@ -41,8 +41,9 @@ def kkt_sheet(program: Program, style: AsciiStyle) -> Sheet:
         for symbol in (*level.symbols, *(condition.multiplier for condition in conditions)):
             domains.append(f"{style.name(symbol.name)} {style.sign('in')} {style.power_set(reals, symbol.dims)}")
         notes += _notes(level)
-    written, where = written_out(stationarity, style)
-    problem = Problem(leader.sense, leader.objective, tuple(domains), (*rows, *written, *complementarity), (), tuple(notes))
+    written, where = written_out(stationarity, style, names_in(program))
+    rows += [*written, *complementarity]
+    problem = Problem(leader.sense, leader.objective, tuple(domains), tuple(rows), (), tuple(notes))
     return Sheet(program.name, problem, (), (Section("where", tuple(where)), parameters(program, style)))
 
 
@@ -100,8 +101,9 @@ def _stationarity(level: Level, conditions: list[Condition]) -> Iterator[Equatio
 
 def _condition_row(condition: Condition, style: AsciiStyle) -> Row:
     """`residual = 0`, or both residual and multiplier nonnegative and one of them zero."""
-    (residual, multiplier), names = style.sides([condition.residual, leaf(condition.multiplier, condition.axes)], condition.axes)
-    remark = "; ".join(part for part in (for_all(condition.axes, names, style), style.words(condition.remark)) if part)
+    sides = [condition.residual, leaf(condition.multiplier, condition.axes)]
+    (residual, multiplier), names = style.sides(sides, condition.axes)
+    remark = style.words(condition.remark) if condition.remark else for_all(condition.axes, names, style)
     if condition.equality:
         return Row(residual, "=", "0", condition.label, remark)
     left, right = f"0 {style.sign('<=')} {residual}", f"{multiplier} {style.sign('>=')} 0"
@@ -110,7 +112,7 @@ def _condition_row(condition: Condition, style: AsciiStyle) -> Row:
 
 def _notes(level: Level) -> Iterator[str]:
     if level.sense == "maximize":
-        yield f"the multipliers of {level.name} belong to the minimization of minus its objective"
+        yield f"the multipliers of {level.name} are those of the minimization of minus its objective"
     whole = [variable.name for variable in level.variables if variable.kind != "continuous"]
     if whole:
         yield f"{', '.join(whole)} taken as continuous: these conditions do not hold for integer variables"

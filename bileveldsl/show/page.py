@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from bileveldsl.show.equations import Row, Section
+from bileveldsl.show.equations import Row
 from bileveldsl.show.sheet import Problem, Sheet
 from bileveldsl.show.style import AsciiStyle
 

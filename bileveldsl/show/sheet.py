@@ -38,11 +38,11 @@ class Sheet:
 def program_sheet(program: Program, style: AsciiStyle, gradients: bool = False, hessians: bool = False) -> Sheet:
     """The program itself, its parameters, and the derivatives that are asked for."""
     leader, *followers = problems(program, style)
-    sections = [parameters(program, style)]
+    sections = [_domain(program, style), parameters(program, style)]
     if gradients:
-        sections += _derivatives("gradients", list(_gradients(program, style)), style)
+        sections += _derivatives("gradients", list(_gradients(program, style)), program, style)
     if hessians:
-        sections += _derivatives("Hessians", list(_hessians(program, style)), style)
+        sections += _derivatives("Hessians", list(_hessians(program, style)), program, style)
     return Sheet(program.name, leader, tuple(followers), tuple(sections))
 
 
@@ -53,10 +53,20 @@ def problems(program: Program, style: AsciiStyle) -> list[Problem]:
 
 def _objective_names(program: Program) -> list[str]:
     """F for the leader and f for the follower, or other letters where the model uses those."""
-    taken = {variable.name for variable in program.variables} | {symbol.name for symbol in program.parameters}
+    taken = _symbol_names(program)
     upper = next(name for name in ("F", "Phi", "F_0") if name not in taken)
     lower = next(name for name in ("f", "phi", "f_0") if name not in taken)
     return [upper, *([lower] if len(program.lower) == 1 else [f"{lower}_{level.name}" for level in program.lower])]
+
+
+def names_in(program: Program) -> set[str]:
+    """Every name that the display of a program gives a meaning to."""
+    return _symbol_names(program).union(_objective_names(program))
+
+
+def _symbol_names(program: Program) -> set[str]:
+    symbols = [*program.parameters, *(variable.symbol for variable in program.variables)]
+    return {symbol.name for symbol in symbols}.union(dim.name for symbol in symbols for dim in symbol.dims)
 
 
 # ---- levels ---------------------------------------------------------------------------------
@@ -128,6 +138,17 @@ def parameters(program: Program, style: AsciiStyle) -> Section:
     return Section("parameters", tuple(rows))
 
 
+def _domain(program: Program, style: AsciiStyle) -> Section:
+    """Where the functions of the model are defined."""
+    rows = []
+    for condition in program.domain:
+        (text,), names = style.sides([condition.expr], condition.expr.axes)
+        relation, _, right = condition.relation.partition(" ")
+        right = right.replace("-", style.sign("-"))
+        rows.append(Row(text, style.sign(relation), right, "", for_all(condition.expr.axes, names, style)))
+    return Section("defined where", tuple(rows))
+
+
 # ---- derivatives ----------------------------------------------------------------------------
 
 
@@ -161,9 +182,9 @@ def _seen_by(level: Level, program: Program) -> list[Symbol]:
     return [symbol for other in levels for symbol in other.symbols]
 
 
-def _derivatives(title: str, equations: Sequence[Equation], style: AsciiStyle) -> list[Section]:
+def _derivatives(title: str, equations: Sequence[Equation], program: Program, style: AsciiStyle) -> list[Section]:
     """The derivatives that are not zero."""
     shown = [equation for equation in equations if constant_value(equation.expr) != 0]
-    rows, where = written_out(shown, style)
+    rows, where = written_out(shown, style, names_in(program))
     note = "" if len(shown) == len(equations) else "all others are zero" if shown else "all are zero"
     return [Section(title, tuple(rows), note), Section("where", tuple(where))]

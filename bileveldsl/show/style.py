@@ -26,7 +26,7 @@ class AsciiStyle:
     multipliers: ClassVar[tuple[str, str]] = ("mu", "lambda")
 
     def sign(self, sign: str) -> str:
-        """`<=`, `>=`, `=`, `in`, `perp`, `inf`, `-`, `R`, `Z` and `...` in this notation."""
+        """A relation, `inf`, `-`, `R`, `Z` or `...` in this notation."""
         return self.signs.get(sign, sign)
 
     def name(self, text: str) -> str:
@@ -92,13 +92,16 @@ class UnicodeStyle(AsciiStyle):
 
     notation: ClassVar[Notation] = Unicode()
     signs: ClassVar[dict[str, str]] = {
-        "<=": "≤", ">=": "≥", "in": "∈", "perp": "⊥", "inf": "∞", "-": "−", "R": "ℝ", "Z": "ℤ", "...": "…",
+        "<=": "≤", ">=": "≥", "!=": "≠", "in": "∈", "perp": "⊥", "inf": "∞", "-": "−", "R": "ℝ", "Z": "ℤ", "...": "…",
     }  # fmt: skip
     times: ClassVar[str] = "×"
     multipliers: ClassVar[tuple[str, str]] = ("μ", "λ")
 
+    def name(self, text: str) -> str:
+        return text.replace("'", "′")
+
     def element(self, array: str, names: Sequence[str]) -> str:
-        return f"({array})[{','.join(names)}]".replace("'", "′") if names else array
+        return f"({array})[{','.join(names)}]" if names else array
 
     def gradient(self, function: str, variable: str) -> str:
         return f"∇_{variable} {function}"
@@ -112,7 +115,7 @@ class LatexStyle(AsciiStyle):
 
     notation: ClassVar[Notation] = Latex()
     signs: ClassVar[dict[str, str]] = {
-        "<=": r"\le", ">=": r"\ge", "in": r"\in", "perp": r"\perp", "inf": r"\infty", "R": r"\mathbb{R}",
+        "<=": r"\le", ">=": r"\ge", "!=": r"\ne", "in": r"\in", "perp": r"\perp", "inf": r"\infty", "R": r"\mathbb{R}",
         "Z": r"\mathbb{Z}", "...": r"\dots",
     }  # fmt: skip
     times: ClassVar[str] = r" \times "

@@ -351,6 +351,12 @@ def test_a_newline_ends_a_statement_unless_brackets_or_an_operator_are_open(text
     assert cap == statement("cap: x + y <= 8") and r == statement("let r = x")
 
 
+def test_a_line_that_ends_with_a_comma_or_an_operator_goes_on():
+    assert statements("var a,\n  b in\n  [0, 1]") == statements("var a, b in [0, 1]")
+    for operator in ("+", "-", "*", "/", "@", "^", "<=", ">=", "=="):
+        assert statement(f"x {operator}\n\n y <= 1") == statement(f"x {operator} y <= 1")
+
+
 def test_blocks_need_no_newlines_and_the_brace_may_stand_below():
     one = "model a; upper { var x; minimize x } lower f { var y; minimize y }"
     other = "model a\n\nupper\n{\n  var x\n  minimize x }\nlower f\n\n{ var y\nminimize y\n}"

@@ -120,6 +120,11 @@ def test_tabs_and_wide_characters_keep_the_mark_below_its_text():
     assert columns(shown[: shown.index("変")]) == wide.index("-") and wide.endswith("---- wide")
 
 
+def test_a_tab_goes_to_the_next_multiple_of_four():
+    lines = rendered(Diagnostic("E201", "unknown", Span(Source("a", "\tab\tx"), 4, 5)))
+    assert lines[3:] == ["1 |     ab  x", "  |         ^"]
+
+
 def test_a_long_line_is_cut_around_each_span():
     source = Source("a", "x + " * 5000 + "here + " + "y + " * 5000 + "there")
     diagnostic = Diagnostic("E124", "long", span(source, "here"), "", (Related(span(source, "there"), "far"),))

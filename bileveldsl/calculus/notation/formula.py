@@ -254,7 +254,8 @@ def _gathered(factors: Sequence[Formula]) -> list[Formula]:
 def _place_in_product(factor: Formula) -> tuple[int, int]:
     order = [SCALAR, COLUMN, MATRIX, ROW].index(factor.shape)
     if order == 0:
-        return order, 0 if isinstance(factor, Number) else 2 if isinstance(factor, Sum | Over) else 1
+        named = isinstance(factor, Name) or (isinstance(factor, Index) and isinstance(factor.parts[0], Name))
+        return order, 0 if isinstance(factor, Number) else 1 if named else 3 if isinstance(factor, Sum | Over) else 2
     return order, 0 if isinstance(factor, Call) else 1 if isinstance(factor, Name) else 2
 
 

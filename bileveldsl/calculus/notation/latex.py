@@ -36,6 +36,8 @@ SHORT = 25  # characters of an exponent that still reads well
 TALL = re.compile(r"\\(frac|sum|left|begin|sqrt)")
 PLAIN = re.compile(r"\w|\\mathrm\{[^{}]*\}|\\[A-Za-z]+")
 """A name that has no subscript yet."""
+WORDLIKE = re.compile(r"^\\mathrm\{[^{}]*\}|\\mathrm\{[^{}]*\}$")
+"""A name of several letters at the edge of a formula."""
 WORD = re.compile(r"[^\W\d]\w*'*")
 
 
@@ -75,7 +77,7 @@ class Latex(Notation):
             written.append(self.at(long[0], PRODUCT) if alone else self._factors(long, formula))
         if arrays or array_divisors:
             written.append(self._fraction(arrays, array_divisors, formula))
-        tight = divisors or (short and isinstance(short[-1], Number))
+        tight = (divisors or (short and isinstance(short[-1], Number))) and not WORDLIKE.match(written[-1])
         return (" " if tight else r"\,").join(written)
 
     def _fraction(self, above: Sequence[Formula], below: Sequence[Formula], of: Product) -> str:
@@ -91,14 +93,17 @@ class Latex(Notation):
             if k and factor.shape != SCALAR:
                 text += r" \odot "
             elif k and isinstance(factors[k - 1], Number):
-                text += r" \cdot " if written[0].isdigit() else " "
+                text += r" \cdot " if written[0].isdigit() else r"\," if WORDLIKE.match(written) else " "
             elif k:
                 text += r"\,"
             text += written
         return text
 
     def matrix_product(self, factors: list[str]) -> str:
-        return " ".join(factors)
+        text = factors[0]
+        for factor in factors[1:]:
+            text += (r"\," if WORDLIKE.search(text) or WORDLIKE.match(factor) else " ") + factor
+        return text
 
     def power(self, formula: Power) -> str:
         base, exponent = formula.parts

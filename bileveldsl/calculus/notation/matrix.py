@@ -105,8 +105,7 @@ class MatrixForm:
         pieces |= {symbol: self.softmax(found.logits, found.over) for symbol, found in softmaxes.items()}
         if row and column:
             fn = self._with_diagonals(node, fn, pieces, row, column)
-        if not node.axes:
-            fn = simplest(fn)
+        fn = simplest(fn, not node.axes)
         return write(fn, {s: piece.at(row, column) for s, piece in pieces.items() if s in fn.free_symbols})
 
     def softmax(self, logits: Expr, over: Sequence[Axis]) -> Piece:

@@ -30,17 +30,17 @@ FILL_ROW = "give every row the same number of entries, separated by commas"
 
 def load(path: Path, request: Request) -> Table:
     """The table in a csv file; its first row is a header unless every field of it is a number."""
-    rows = _rows(path, request)
-    first = next(rows, None)
+    chunks = _chunks(path, request)
+    first = next(chunks, None)
     if first is None:
         raise request.damaged("is empty", "write one row for each entry")
-    header, header_fault = _header(first, request)
-    columns = [_ColumnText() for _ in first]
+    header, header_fault = _header(first[0], request)
+    columns = [_ColumnText() for _ in first[0]]
     row = first_row = 2 if header else 1
-    for length, chunk in _chunks(rows if header else chain([first], rows), len(first)):
-        for column, fields in zip(columns, chunk, strict=True):
+    for chunk in chunks if header else chain([first], chunks):
+        for column, fields in zip(columns, zip(*chunk, strict=True), strict=True):
             column.extend(fields, row)
-        row += length
+        row += len(chunk)
     numbers = tuple(column.finish() for column in columns)
     return Table(header, numbers, row - first_row, first_row, partial(labels, path, first_row), header_fault)
 
@@ -55,10 +55,10 @@ def labels(path: Path, first_row: int, positions: Sequence[int], request: Reques
         raise request.too_large(f"reading the labels of {request.file}", nbytes)
     columns: list[list[str]] = [[] for _ in positions]
     known: dict[str, str] = {}
-    rows = islice(_rows(path, request), first_row - 1, None)
-    for _, chunk in _chunks(([row[position] for position in positions] for row in rows), len(positions)):
-        for column, fields in zip(columns, chunk, strict=True):
-            texts = list(map(str.strip, fields))
+    for chunk in islice(_chunks(path, request), first_row - 1, None):
+        fields = list(zip(*chunk, strict=True))
+        for column, position in zip(columns, positions, strict=True):
+            texts = list(map(str.strip, fields[position]))
             column.extend(map(known.setdefault, texts, texts))
     return [_typed(column) for column in columns]
 
@@ -72,29 +72,20 @@ def _typed(column: list[str]) -> list[Any]:
     return column
 
 
-def _chunks(rows: Iterator[list[str]], width: int) -> Iterator[tuple[int, Iterator[tuple[str, ...]]]]:
-    """The rows piecewise, as the number of them and their columns."""
-    while chunk := list(islice(rows, max(1, CHUNK_FIELDS // width))):
-        yield len(chunk), zip(*chunk, strict=True)
-
-
-def _rows(path: Path, request: Request) -> Iterator[list[str]]:
-    """The rows of equal length; empty lines are allowed at the end only, where an entry cannot be missing."""
-    width, empty = 0, 0
+def _chunks(path: Path, request: Request) -> Iterator[list[list[str]]]:
+    """The rows piecewise, the first one alone, all equally long; empty lines are allowed at the end only."""
+    width = empty = 0
+    number = size = 1
     try:
         with path.open(encoding="utf-8-sig", newline="") as text:
-            for number, row in enumerate(csv.reader(_lines(text, request), strict=True), 1):
-                if not row:
-                    empty = empty or number
-                    continue
-                if empty:
-                    mend = "fill in the row or take it out"
-                    raise request.error("E407", f"{request.file} row {empty} is empty", mend)
-                width = width or len(row)
-                if len(row) != width:
-                    found = count(len(row), "entry", "entries")
-                    raise request.error("E407", f"{request.file} row {number} has {found}, row 1 has {width}", FILL_ROW)
-                yield row
+            rows = csv.reader(_lines(text, request), strict=True)
+            while chunk := list(islice(rows, size)):
+                if empty or set(map(len, chunk)) != {width}:
+                    width, empty = _judge(chunk, number, width, empty, request)
+                number += len(chunk)
+                size = max(1, CHUNK_FIELDS // max(1, width))
+                if full := [row for row in chunk if row] if empty else chunk:
+                    yield full
     except UnicodeDecodeError as error:
         raise request.not_utf8(error) from error
     except csv.Error as error:
@@ -102,6 +93,21 @@ def _rows(path: Path, request: Request) -> Iterator[list[str]]:
             message = f"{request.file} has an entry that is too long ({error})"
             raise request.error("E412", message, PLAIN_NUMBERS) from error
         raise request.damaged(f"is not valid csv ({error})", "close every quote, or write without quotes") from error
+
+
+def _judge(chunk: list[list[str]], number: int, width: int, empty: int, request: Request) -> tuple[int, int]:
+    """The length of all rows and the number of the first empty one, 0 for none; refuse a chunk that has others."""
+    for position, row in enumerate(chunk, number):
+        if not row:
+            empty = empty or position
+            continue
+        if empty:
+            raise request.error("E407", f"{request.file} row {empty} is empty", "fill in the row or take it out")
+        width = width or len(row)
+        if len(row) != width:
+            found = count(len(row), "entry", "entries")
+            raise request.error("E407", f"{request.file} row {position} has {found}, row 1 has {width}", FILL_ROW)
+    return width, empty
 
 
 def _lines(text: TextIO, request: Request) -> Iterator[str]:

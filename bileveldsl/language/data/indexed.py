@@ -19,7 +19,7 @@ def arrange(labels: Labels, values: np.ndarray, axes: Sequence[LabelledAxis], re
     shape = tuple(axis.size for axis in axes)
     entries = math.prod(shape)
     if 8 * entries > request.limit_bytes:
-        raise request.too_large(request.subject, 8 * entries)
+        raise request.too_large(labels.subject, 8 * entries)
     flat = np.zeros(len(values), np.int64)
     first = 0
     for axis in axes:

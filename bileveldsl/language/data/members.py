@@ -39,7 +39,7 @@ class LabelledAxis:
 
     @cached_property
     def _positions(self) -> dict[Hashable, int]:
-        columns = [self._members] if self.arity == 1 else list(zip(*self._members, strict=True))
+        columns: list[Any] = [self._members] if self.arity == 1 else list(zip(*self._members, strict=True))
         return dict(zip(spellings(columns), count()))
 
     def member(self, position: int) -> Member:

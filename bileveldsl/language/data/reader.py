@@ -1,29 +1,40 @@
-"""Parameters read from npz, npy, csv, json and parquet files, each file opened and judged once."""
+"""Parameters and sets read from npz, npy, csv, json and parquet files, each file opened and judged once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 from bileveldsl.language.ast import DataSource
 from bileveldsl.language.data import delimited, parquet, tree
 from bileveldsl.language.data.files import digest, locate, unreadable
+from bileveldsl.language.data.indexed import require_sizes
+from bileveldsl.language.data.members import LabelledAxis, Member
 from bileveldsl.language.data.npz import Archive, SingleArray
-from bileveldsl.language.data.request import Request
+from bileveldsl.language.data.request import LIMIT_BYTES, Request
 from bileveldsl.language.data.values import FILL_IN, require, to_float64
 from bileveldsl.language.diagnostics import Span
 
-LIMIT_BYTES = 8 * 2**30
+T = TypeVar("T")
 
 
 class Contents(Protocol):
     """What a file holds, once its structure is known."""
 
     def array(self, request: Request) -> np.ndarray: ...
+
+
+@runtime_checkable
+class Labelled(Contents, Protocol):
+    """What a file holds that has labels beside its numbers."""
+
+    def members(self, request: Request, arity: int | None) -> list[Member]: ...
+
+    def indexed(self, request: Request, axes: Sequence[LabelledAxis]) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -43,7 +54,7 @@ FORMATS = {
 
 @dataclass(frozen=True, eq=False)
 class Reader:
-    """Reads the arrays that `from` clauses name; keeps what it has opened.
+    """Reads the arrays and sets that `from` clauses name; keeps what it has opened.
 
     Parameters
     ----------
@@ -103,8 +114,112 @@ class Reader:
         request = Request(source.path, source.keys, default_key, rank, where, self.limit_bytes)
         if (given := self.overrides.get((source.path, request.resolved_keys))) is not None:
             return _given(given, request)
+        return self._read(request, lambda contents: contents.array(request))
+
+    def read_set(self, source: DataSource, default_key: str, where: Span, arity: int | None) -> list[Member]:
+        """The members of the set that a `from` clause names, in the order of the file.
+
+        Parameters
+        ----------
+        source : the path and keys of the clause.
+        default_key : the set's name, which is the key where the clause has none.
+        where : the clause, for diagnostics.
+        arity : labels that make one member, where the set is `within` others; None if the data may tell.
+
+        Returns
+        -------
+        members : labels, or tuples of labels where `arity` is 2 or more; distinct, and none if the file has none.
+
+        Raises
+        ------
+        BlvError
+            E401 to E404, E406, E407, E410 to E413, E416, E417 or E420, with `where` as the place.
+
+        Notes
+        -----
+        csv and parquet: a key names one column; without a key a set of single labels is the column with the
+        set's name or else the first column, and a set of tuples is the first `arity` columns. A csv of labels
+        needs a header row, unless its first row is all numbers. A csv column is integers if all its entries are
+        integers as Python prints them (at most 18 digits), and text otherwise, without the spaces around it.
+        json: a list of texts and integers, or of lists of them; keys as for arrays. Labels that read alike,
+        such as `1` and `"1"`, are one label.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from bileveldsl.language.diagnostics import Source
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "arcs.csv").write_text("tail,head,cost\\na,b,2\\nb,c,5\\n")
+        ...     where = Span(Source("toll.blv", ""), 0, 0)
+        ...     Reader(Path(folder)).read_set(DataSource("arcs.csv", span=where), "ARCS", where, 2)
+        [('a', 'b'), ('b', 'c')]
+        """
+        request = Request(source.path, source.keys, default_key, 1, where, self.limit_bytes)
+
+        def members(contents: Contents) -> list[Member]:
+            if isinstance(contents, Labelled):
+                return contents.members(request, arity)
+            raise request.error("E403", f"{request.file} holds no labels", "save the members of a set as csv or json")
+
+        return self._read(request, members)
+
+    def read_indexed(
+        self, source: DataSource, default_key: str, axes: Sequence[LabelledAxis], where: Span
+    ) -> np.ndarray:
+        """The array a `from` clause names, with its entries in the order of the sets that it is over.
+
+        Parameters
+        ----------
+        source : the path and keys of the clause.
+        default_key : the parameter's name, which is the key where the clause has none.
+        axes : the sets and dims that the parameter is declared over, in that order.
+        where : the clause, for diagnostics.
+
+        Returns
+        -------
+        array : float64, C order, shape `[axis.size for axis in axes]`, every entry finite.
+
+        Raises
+        ------
+        BlvError
+            E401 to E414 and E416 to E421, with `where` as the place.
+
+        Notes
+        -----
+        Labels are compared as text, members have to match exactly, and their order in the file is free.
+        csv and parquet: the first columns hold the labels, one for each label of each axis; the values stand in
+        the column that the key or else the parameter's name names, or in the only further column. json: objects
+        inside objects, one for each label; or a list of rows of labels and a value; or nested lists in the order
+        of the sets. npz and npy: arrays in the order of the sets. If all axes are dims, `read_array` says how
+        the file is read.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from bileveldsl.language.diagnostics import Source
+        >>> arcs = LabelledAxis("ARCS", 2, [("a", "b"), ("b", "c")])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "arcs.csv").write_text("tail,head,cost\\nb,c,5\\na,b,2\\n")
+        ...     where = Span(Source("toll.blv", ""), 0, 0)
+        ...     Reader(Path(folder)).read_indexed(DataSource("arcs.csv", span=where), "cost", [arcs], where)
+        array([2., 5.])
+        """
+        request = Request(source.path, source.keys, default_key, len(axes), where, self.limit_bytes)
+        if (given := self.overrides.get((source.path, request.resolved_keys))) is not None:
+            return require_sizes(_given(given, request), request.subject, axes, request)
+        labelled = any(not isinstance(axis.members, int) for axis in axes)
+
+        def array(contents: Contents) -> np.ndarray:
+            if labelled and isinstance(contents, Labelled):
+                return contents.indexed(request, axes)
+            return require_sizes(contents.array(request), request.subject, axes, request)
+
+        return self._read(request, array)
+
+    def _read(self, request: Request, take: Callable[[Contents], T]) -> T:
+        """What `take` makes of the file's contents; blame the file for what goes wrong outside the program."""
         try:
-            return self._open(request).array(request)
+            return take(self._open(request))
         except MemoryError:
             raise request.error("E412", f"not enough memory to read {request.subject}", "read smaller arrays") from None
         except OSError as error:

@@ -9,6 +9,7 @@ from itertools import islice
 
 from bileveldsl.language.diagnostics import BlvError, Diagnostic, Span
 
+LIMIT_BYTES = 8 * 2**30  # memory that one array, or one file while it is read, may take
 LISTED = 8  # names shown in one message
 SHOWN = 60  # characters shown of one text
 REASON = 200  # characters shown of a decoder's complaint

@@ -108,9 +108,10 @@ class Table:
         """An array over sets: labels in the first columns, values in the one that the request names or the next."""
         width = sum(axis.arity for axis in axes)
         if len(self.columns) <= width:
-            labels = count(width, "column of labels", "columns of labels")
-            what = f"{self._width(request)}, but {quote(request.name)} needs {labels} and one of values"
-            raise request.error("E420", what, f"put the labels of {', '.join(a.name for a in axes)} in that order first")
+            wanted = count(width, "column of labels", "columns of labels")
+            what = f"{self._width(request)}, but {quote(request.name)} needs {wanted} and one of values"
+            mend = f"put the labels of {', '.join(axis.name for axis in axes)} first, in that order"
+            raise request.error("E420", what, mend)
         if request.keys or self._is_column(request.name) or len(self.columns) > width + 1:
             position = self._position(request)
             named = range(width)

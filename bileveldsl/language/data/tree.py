@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, repeat
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,15 @@ import numpy as np
 
 from bileveldsl.language.data.indexed import arrange, require_sizes
 from bileveldsl.language.data.members import LabelledAxis, Labels, Member, require_labels
-from bileveldsl.language.data.request import SHOWN, Request, count, instead_of, quote
-from bileveldsl.language.data.values import EXACT, FILL_IN, RESCALE, at, not_finite
+from bileveldsl.language.data.nested import below, columns_of, dense, floats, has_rows, kind, leaves
+from bileveldsl.language.data.request import Request, count, instead_of, quote
+from bileveldsl.language.data.values import at
 
 DEPTH = 64
 FLOAT_DIGITS = 309  # an integer with more digits is larger than every float64
 
-STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
-NUMBERS = (float, int, bool)
-
-SAME_DEPTH = "nest all lists equally deep and give those of one level the same length"
-PLAIN_NUMBERS = "write plain numbers, without quotes"
-
-Place = Callable[[int], str]
+TEXT = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+OPENING, CLOSING = list(b"[{"), list(b"]}")
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,7 @@ class Tree:
         value, subject = self._value(request)
         if isinstance(value, dict):
             raise request.error("E404", f"{subject} is an object, not numbers", f"add a key: {instead_of('', value)}")
-        return _dense(value, request, subject)
+        return dense(value, request, subject)
 
     def members(self, request: Request, arity: int | None) -> list[Member]:
         """A set: a list of labels, or a list of lists with the labels of one member each."""
@@ -49,31 +45,26 @@ class Tree:
             raise request.error("E404", f"{subject} is {kind(value)}, not a list of members", mend)
         if arity is None:
             arity = len(value[0]) if value and isinstance(value[0], list) else 1
-        columns = _columns(value, arity, count(arity, "label", "labels"), subject, request) if arity > 1 else [value]
-        for position, column in enumerate(columns):
-            place = (lambda row, k=position: at([row, k])[1:]) if arity > 1 else _entry
-            require_labels(column, subject, place, request)
-        return Labels(columns, subject, _entry).distinct(request)
+        if arity == 1:
+            require_labels(value, subject, lambda row: f"at [{row}]", request)
+            return Labels([value], subject, lambda row: f"at [{row}]").distinct(request)
+        columns = columns_of(value, arity, count(arity, "label", "labels"), request, subject)
+        return _in_rows(columns, request, subject).distinct(request)
 
     def indexed(self, request: Request, axes: Sequence[LabelledAxis]) -> np.ndarray:
-        """An array over sets: objects keyed by labels, rows of labels and a value, or lists in the order of the sets."""
+        """An array over sets: objects keyed by labels, rows of labels and a value, or lists in the sets' order."""
         value, subject = self._value(request)
-        width = sum(axis.arity for axis in axes)
         if isinstance(value, dict):
-            columns, entries = _leaves(value, width, axes, subject, request)
-
-            def path(row: int) -> str:
-                return "at " + "".join(f"[{quote(column[row])}]" for column in columns)
-
-            values = _floats(entries, lambda row: f" {path(row)}", subject, request)
-            return arrange(Labels(columns, subject, path), values, axes, request)
-        if not _has_rows(value, axes):
-            return require_sizes(_dense(value, request, subject), subject, axes, request)
-        *columns, entries = _columns(value, width + 1, f"{count(width, 'label', 'labels')} and a value", subject, request)
-        for position, column in enumerate(columns):
-            require_labels(column, subject, lambda row, k=position: at([row, k])[1:], request)
-        values = _floats(entries, lambda row: at([row, width]), subject, request)
-        return arrange(Labels(columns, subject, _entry), values, axes, request)
+            keys, entries = leaves(value, axes, request, subject)
+            labels = Labels(keys, subject, lambda row: below(keys, row).strip())
+            return arrange(labels, floats(entries, partial(below, keys), request, subject), axes, request)
+        if has_rows(value, axes):
+            width = sum(axis.arity for axis in axes)
+            wanted = f"{count(width, 'label', 'labels')} and a value"
+            *columns, last = columns_of(value, width + 1, wanted, request, subject)
+            values = floats(last, lambda row: at([row, width]), request, subject)
+            return arrange(_in_rows(columns, request, subject), values, axes, request)
+        return require_sizes(dense(value, request, subject), subject, axes, request)
 
     def _value(self, request: Request) -> tuple[Any, str]:
         """What lies under the keys; without keys, under the declared name if the file holds an object."""
@@ -87,6 +78,13 @@ class Tree:
                 raise request.error("E404", f"{subject} has no key {quote(key)}", instead_of(key, value))
             value, subject = value[key], f"{subject}[{quote(key)}]"
         return value, subject
+
+
+def _in_rows(columns: Sequence[Sequence[Any]], request: Request, subject: str) -> Labels:
+    """Columns of a list of lists as labels."""
+    for position, column in enumerate(columns):
+        require_labels(column, subject, lambda row, k=position: f"at [{row}, {k}]", request)  # type: ignore[misc]
+    return Labels(columns, subject, lambda row: f"at [{row}]")
 
 
 def load(path: Path, request: Request) -> Tree:
@@ -114,66 +112,12 @@ def load(path: Path, request: Request) -> Tree:
 
 def _require_shallow(text: str, request: Request) -> None:
     """Count brackets before the decoder recurses into them."""
-    depth = 0
-    for match in STRUCTURE.finditer(text):
-        mark = text[match.start()]
-        depth += (mark in "[{") - (mark in "]}")
-        if depth > DEPTH:
-            raise request.error(
-                "E412", f"{request.file} is nested more than {DEPTH} levels deep", "store the numbers less deep"
-            )
+    marks = np.frombuffer(TEXT.sub("", text).encode(), np.uint8)
+    steps = np.isin(marks, OPENING).astype(np.int8) - np.isin(marks, CLOSING)
+    if np.cumsum(steps, dtype=np.int32).max(initial=0) > DEPTH:
+        message = f"{request.file} is nested more than {DEPTH} levels deep"
+        raise request.error("E412", message, "store the numbers less deep")
 
 
 def _integer(text: str) -> int | float:
     return int(text) if len(text) <= FLOAT_DIGITS else float(text)
-
-
-def _dense(value: Any, request: Request, subject: str) -> np.ndarray:
-    """Nested lists of equal length as an array."""
-    if (depth := _depth(value)) != request.rank:
-        raise request.wrong_rank(f"{subject} has {count(depth, 'dimension', 'dimensions')}")
-    level: list[Any] = [value]
-    shape: tuple[int, ...] = ()
-    for _ in range(request.rank):
-        length = len(level[0])
-        for position, item in enumerate(level):
-            if not isinstance(item, list) or len(item) != length:
-                place = at(np.unravel_index(position, shape))
-                what = f"{subject} holds {kind(item)}{place} where its first entries are lists of {length}"
-                raise request.error("E407", what, SAME_DEPTH)
-        level = [entry for item in level for entry in item]
-        shape += (length,)
-    for position, entry in enumerate(level):
-        if type(entry) not in NUMBERS:
-            place = at(np.unravel_index(position, shape))
-            code, mend = ("E407", SAME_DEPTH) if isinstance(entry, list) else ("E406", PLAIN_NUMBERS)
-            raise request.error(code, f"{subject} holds {kind(entry)}{place} where a number belongs", mend)
-        if type(entry) is int and abs(entry) > EXACT:
-            place = at(np.unravel_index(position, shape))
-            message = f"{subject} holds the integer {quote(str(entry))}{place}, too large to be exact"
-            raise request.error("E414", message, RESCALE)
-    return np.array(level, dtype=np.float64).reshape(shape)
-
-
-def _depth(value: Any) -> int:
-    """The number of dimensions, along the first entries."""
-    depth = 0
-    while isinstance(value, list):
-        depth += 1
-        value = value[0] if value else None
-    return depth
-
-
-def kind(value: Any) -> str:
-    """What a person calls a json value."""
-    match value:
-        case None:
-            return "null"
-        case dict():
-            return "an object"
-        case list():
-            return f"a list of {len(value)}"
-        case str():
-            return f"the text {quote(value)}"
-        case _:
-            return f"the value {json.dumps(value)[:SHOWN]}"

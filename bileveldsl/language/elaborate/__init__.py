@@ -9,9 +9,10 @@ import numpy as np
 from bileveldsl.calculus.expr import Symbol, leaf, symbols_of
 from bileveldsl.language import ast
 from bileveldsl.language.data import Reader
-from bileveldsl.language.diagnostics import Collector, Diagnostic
+from bileveldsl.language.diagnostics import BlvError, Collector, Diagnostic
 from bileveldsl.language.elaborate.expressions import Expressions
 from bileveldsl.language.elaborate.levels import Levels
+from bileveldsl.language.elaborate.members import checked_set, set_members
 from bileveldsl.language.elaborate.scope import Scope, collect
 from bileveldsl.language.elaborate.sizes import Sizes, data_symbol, read_arrays
 from bileveldsl.language.elaborate.tensor import Tensor
@@ -77,6 +78,7 @@ class _Elaboration:
             dict(self.reader.digests),
             self.model.doc,
             tuple(self.diagnostics.diagnostics),
+            {name: tuple(members.members) for name, members in self.sizes.sets.items()},
         )
 
     # ---- data ----
@@ -87,16 +89,45 @@ class _Elaboration:
                 size = self.expressions.fixed.integer(item.size, f"the size of {item.name}")
                 if size is not None:
                     self.sizes.fix(item.name, size, item.span, f"declared as {size}")
-            elif isinstance(item, ast.Set):
-                self.diagnostics.add(
-                    Diagnostic("E390", "index sets are not supported yet", item.span, "", (), "use a dim")
-                )
+        for item in self.model.items:
+            if isinstance(item, ast.Set):
+                self._set(item)
         arrays = read_arrays(self.model, self.sizes, self.reader, self.given, self.diagnostics)
         self.sizes.assume_unread()
         for item in self.model.items:
             if isinstance(item, ast.Param) and item.name in arrays:
                 array, dims = arrays[item.name], self.sizes.dims(item.axes)
                 self.parameters[item.name] = None if dims is None else data_symbol(item.name, dims, array)
+
+    def _set(self, item: ast.Set) -> None:
+        """The members of a set, from its text or its file, all of them within the sets that it names."""
+        parents = []
+        for name in item.within:
+            parent = self.expressions.domain_set(name)
+            if parent is None:
+                return
+            parents.append(parent)
+        if item.source is not None:
+            arity = sum(parent.arity for parent in parents) or None
+            try:
+                members = self.reader.read_set(item.source, item.name, item.source.span, arity)
+            except BlvError as error:
+                for diagnostic in error.diagnostics:
+                    self.diagnostics.add(diagnostic)
+                return
+            place = item.source.span
+        elif item.value is not None:
+            found = set_members(item.value, self.expressions.fixed, self.expressions.report)
+            if found is None:
+                return
+            members, place = found, item.value.span
+        else:
+            mend = "write set NAME = [...], or set NAME from a file"
+            self.diagnostics.add(Diagnostic("E324", f"the set {item.name} has no members", item.span, "", (), mend))
+            return
+        result = checked_set(item.name, members, parents, place, self.expressions.report)
+        if result is not None:
+            self.sizes.sets[item.name] = result
 
     def _parameter(self, item: ast.Param) -> Symbol | None:
         """A parameter given in the text: a number, an expression of others, or a list."""

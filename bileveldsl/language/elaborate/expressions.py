@@ -49,7 +49,7 @@ class Expressions:
 
     def __post_init__(self) -> None:
         self.fixed = Fixed(self.array, self.report)
-        self.indices = Indices(self.scope, self.report, self._domain_set)
+        self.indices = Indices(self.scope, self.report, self.domain_set)
         self.subscripts = Subscripts(self.indices, self.fixed, self.report, self.set_of)
         self.domain = Domain(self.report)
 
@@ -192,7 +192,7 @@ class Expressions:
         """The arrays of a call and the axes it reduces: None for all, False after an error."""
         arguments, over = list(node.arguments), None
         last = arguments[-1] if arguments else None
-        if len(arguments) > 1 and isinstance(last, ast.Name) and last.name in self.dims and node.function != "huber":
+        if len(arguments) > 1 and isinstance(last, ast.Name) and self._axis_dim(last.name) and node.function != "huber":
             self.scope.used.add(last.name)
             arguments = arguments[:-1]
         else:
@@ -208,7 +208,7 @@ class Expressions:
         arrays = [self.array(a) for a in arguments]
         if last is not None and arrays[0] is not None:
             assert isinstance(last, ast.Name)
-            found = [axis for axis in arrays[0].axes if axis.dim == self.dims[last.name]]
+            found = [axis for axis in arrays[0].axes if axis.dim == self._axis_dim(last.name)]
             if len(found) != 1 or node.function in functions.ELEMENTWISE:
                 self._axis_error(node, last, arrays[0], len(found))
                 return arrays, False
@@ -262,12 +262,16 @@ class Expressions:
 
     # ---- sets ----
 
+    def _axis_dim(self, name: str) -> Dim | None:
+        """The dim, or the dim of the set, with that name."""
+        return self.sets[name].dim if name in self.sets else self.dims.get(name)
+
     def set_of(self, dim: Dim) -> IndexSet:
         """The members of an axis."""
         known = self.sets.get(dim.name)
         return known if known is not None and known.dim == dim else plain_set(dim)
 
-    def _domain_set(self, node: ast.Expression) -> IndexSet | None:
+    def domain_set(self, node: ast.Expression) -> IndexSet | None:
         """The set that a generator runs over, or None after an error."""
         if isinstance(node, ast.Range):
             first, last = (self.fixed.integer(end, "the end of a range") for end in (node.first, node.last))

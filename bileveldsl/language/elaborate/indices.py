@@ -297,42 +297,26 @@ def number_column(values: np.ndarray) -> Column:
 
 
 def _incidence(a: Index, b: Index) -> Expr:
-    """[a == b] over the two labels, as identity matrices seen through the positions of each."""
+    """[a == b] over the labels of two indices: identity matrices seen through the codes of each."""
     universe = a.columns[0].universe
-    dim = Dim(f"labels of {a.axis.dim.name}", universe.size)
-    parts, through = [], Axis(dim)
-    for k, (index, codes) in enumerate(((a, a.columns[0].codes), (b, b.columns[0].into(universe)))):
-        if index.axis.size == universe.size and np.array_equal(codes, np.arange(universe.size)):
-            parts.append((index.axis, None))
-            continue
-        parts.append((Axis(dim, k + 1), (index.axis, codes)))
-    return _through(parts, through)
+    first, second = a.columns[0].codes, b.columns[0].into(universe)
+    everything = np.arange(universe.size)
+    if np.array_equal(second, everything):
+        return _sees(a.axis, first, b.axis)
+    if np.array_equal(first, everything):
+        return _sees(b.axis, second, a.axis)
+    through = Axis(Dim(f"labels of {a.axis.dim.name}", universe.size))
+    return contract([_sees(a.axis, first, through), _sees(b.axis, second, through)], [through])
 
 
-def _through(parts: list[Any], through: Axis) -> Expr:
-    (left, left_map), (right, right_map) = parts
-    if left_map is None and right_map is None:
-        return _same_positions(left, right)
-    if left_map is None or right_map is None:
-        whole, (own, (axis, codes)) = (left, parts[1]) if left_map is None else (right, parts[0])
-        inner = Axis(whole.dim, own.prime + whole.prime + 1)
-        return _selected(delta(whole, inner), inner, axis, codes)
-    return contract([_selected(delta(through, own), own, axis, codes) for own, (axis, codes) in parts], [through])
-
-
-def _selected(node: Expr, at: Axis, along: Axis, codes: np.ndarray) -> Expr:
-    if (codes < 0).any():  # a label that the other side lacks matches nothing
-        known = np.asarray(codes >= 0, dtype=np.float64)
-        mask = leaf(Symbol(f"[{along.dim.name} known]", "data", (along.dim,), known), [along])
-        return multiply(mask, select(node, [(at, IndexMap.of(np.maximum(codes, 0)))], along))
-    return select(node, [(at, IndexMap.of(codes))], along)
-
-
-def _same_positions(a: Axis, b: Axis) -> Expr:
-    if a.dim == b.dim:
-        return delta(a, b)
-    inner = Axis(a.dim, a.prime + b.prime + 1)
-    return select(delta(a, inner), [(inner, IndexMap.of(np.arange(a.size)))], b)
+def _sees(rows: Axis, codes: np.ndarray, target: Axis) -> Expr:
+    """The matrix that is 1 where the code of a row is the position in `target`; a code of -1 matches nothing."""
+    inner = Axis(target.dim, target.prime + rows.prime + 1)
+    matrix = select(delta(target, inner), [(inner, IndexMap.of(np.maximum(codes, 0)))], rows)
+    if (codes >= 0).all():
+        return matrix
+    known = Symbol(f"[{rows.dim.name} known]", "data", (rows.dim,), np.asarray(codes >= 0, dtype=np.float64))
+    return multiply(leaf(known, [rows]), matrix)
 
 
 def _conjuncts(guard: ast.Expression | None) -> list[ast.Expression]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bileveldsl.calculus.expr import Axis, Expr, Symbol, distinct_axes, leaf, symbols_of
+from bileveldsl.calculus.expr import ONE, Axis, Expr, Symbol, distinct_axes, leaf, rename, symbols_of
 from bileveldsl.language import ast
 from bileveldsl.language.diagnostics import Collector, Diagnostic, Related, Span
 from bileveldsl.language.elaborate.expressions import Expressions
@@ -122,16 +122,21 @@ class Levels:
     # ---- constraints ----
 
     def _constraint(self, node: ast.Constraint, count: int) -> list[Constraint]:
-        if node.generators:
-            self._error(
-                "E390",
-                "families of constraints are not supported yet",
-                node.span,
-                "",
-                "write array constraints: they hold for every element",
-            )
-            return []
         label = node.label or f"c{count + 1}"
+        if not node.generators:
+            return self._relation(node, label, ())
+        with self.expressions.indices.running(node.generators, node.guard) as run:
+            if run is None:
+                return []
+            labels, factor = run
+            if factor is not ONE:
+                assert node.guard is not None
+                self._error("E323", "this condition holds indices from outside the family", node.guard.span)
+                return []
+            return self._relation(node, label, tuple(labels))
+
+    def _relation(self, node: ast.Constraint, label: str, indices: tuple[Axis, ...]) -> list[Constraint]:
+        """The constraint for every element of its sides and, in a family, for every member that the indices take."""
         sides = [self.expressions.array(operand) for operand in node.operands]
         if any(side is None for side in sides):
             return []
@@ -139,20 +144,19 @@ class Levels:
         aligned = self._aligned(operands, node.span, "the constraint", [o.span for o in node.operands])
         if any(a is None for a in aligned):
             return []
-        axes = next((t.axes for t in operands if t.axes), ())
+        axes = (*indices, *next((t.axes for t in operands if t.axes), ()))
+        plain = distinct_axes([axis.dim for axis in axes])
+        names = dict(zip(axes, plain, strict=True))
+        exprs = [rename(side.expr, names) for side in aligned if side]
         # a <= b is about its left side unless only the right one has variables; a <= e <= b is about e.
-        varies = [any(s.role == "variable" for s in symbols_of(a.expr)) for a in aligned if a]
+        varies = [any(s.role == "variable" for s in symbols_of(expr)) for expr in exprs]
         if not any(varies):
-            self._error(
-                "E317",
-                f"the constraint {label} has no variable",
-                node.span,
-                "",
-                "check its names: it is true or false whatever the levels decide",
-            )
+            text = f"the constraint {label} has no variable"
+            mend = "check its names: it is true or false whatever the levels decide"
+            self._error("E317", text, node.span, "", mend)
             return []
-        rows = self._rows(label, node, [a.expr for a in aligned if a], varies)
-        return [Constraint(name, body, low, high, axes, node.span, node.doc) for name, body, low, high in rows]
+        rows = self._rows(label, node, exprs, varies)
+        return [Constraint(name, body, low, high, plain, node.span, node.doc) for name, body, low, high in rows]
 
     def _rows(
         self, label: str, node: ast.Constraint, sides: list[Expr], varies: list[bool]

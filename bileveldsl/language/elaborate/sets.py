@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from bileveldsl.calculus.expr import Dim
-
-Label: TypeAlias = "str | int"
-Member: TypeAlias = "Label | tuple[Label, ...]"
+from bileveldsl.program import Label, Member
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +87,7 @@ class IndexSet:
     @cached_property
     def members(self) -> list[Member]:
         """The labels, or tuples of labels, in order."""
-        columns = [[column.label(k) for k in range(self.dim.size)] for column in self.columns]
+        columns: list[Any] = [[column.label(k) for k in range(self.dim.size)] for column in self.columns]
         return columns[0] if self.arity == 1 else list(zip(*columns, strict=True))
 
     @cached_property

@@ -9,7 +9,7 @@ import numpy as np
 
 from bileveldsl.calculus.expr import Dim, Symbol
 from bileveldsl.language import ast
-from bileveldsl.language.data import Reader
+from bileveldsl.language.data import LabelledAxis, Reader
 from bileveldsl.language.diagnostics import BlvError, Collector, Diagnostic, Related, Span
 from bileveldsl.language.elaborate.scope import ARTICLES, Scope
 from bileveldsl.language.elaborate.sets import IndexSet
@@ -52,6 +52,11 @@ class Sizes:
                 continue
             if not self.declared(axis):
                 return None
+            if self.scope.declarations[axis.name].kind == "set":
+                if axis.name not in self.sets:
+                    return None
+                result.append(self.sets[axis.name].dim)
+                continue
             if axis.name not in self.known:
                 declaration = self.scope.declarations[axis.name]
                 mend = f"write dim {axis.name} = 10, or declare a param over it whose data tells the size"
@@ -67,28 +72,18 @@ class Sizes:
         return tuple(result)
 
     def declared(self, axis: ast.Name) -> bool:
-        """Whether an axis is named by a dim; if not, it is reported."""
+        """Whether an axis is named by a dim or a set; if not, it is reported."""
         declaration = self.scope.find(axis.name, axis.span)
         if declaration is None:
             return False
-        if declaration.kind == "set":
-            self._error(
-                "E390",
-                "index sets are not supported yet",
-                axis.span,
-                "",
-                (Related(declaration.span, "declared here"),),
-                "use a dim",
-            )
-            return False
-        if declaration.kind != "dim":
+        if declaration.kind not in ("dim", "set"):
             self._error(
                 "E205",
-                f"{axis.name} is {ARTICLES[declaration.kind]}, not a dim",
+                f"{axis.name} is {ARTICLES[declaration.kind]}, not a dim or a set",
                 axis.span,
                 "",
                 (Related(declaration.span, "declared here"),),
-                "axes are named by dims",
+                "axes are named by dims and sets",
             )
             return False
         return True
@@ -109,6 +104,11 @@ class Sizes:
                     self._error(
                         "E314", f"{what} has {size} elements along an axis declared as {int(axis.value)}", axis.span
                     )
+            elif self.declared(axis) and self.scope.declarations[axis.name].kind == "set":
+                members = self.sets.get(axis.name)
+                if members is not None and members.dim.size != size:
+                    text = f"{what} has {size} elements along {axis.name}, which has {members.dim.size} members"
+                    self._error("E314", text, axis.span)
             elif self.declared(axis):
                 self.fix(axis.name, size, axis.span, f"{what} has {size} elements along {axis.name}")
         return len(self.diagnostics.errors) == before
@@ -141,7 +141,7 @@ def read_arrays(
                 array = None
         elif item.source is not None:
             try:
-                array = reader.read_array(item.source, item.name, len(item.axes), item.source.span)
+                array = _read(item, item.source, sizes, reader)
             except BlvError as error:
                 for diagnostic in error.diagnostics:
                     diagnostics.add(diagnostic)
@@ -155,6 +155,22 @@ def read_arrays(
         fits = array is not None and all(known) and sizes.match(item.axes, array.shape, item.name)
         arrays[item.name] = array if fits else None
     return arrays
+
+
+def _read(item: ast.Param, source: ast.DataSource, sizes: Sizes, reader: Reader) -> np.ndarray | None:
+    """The array of a file: by position over dims, by labels where an axis is a set."""
+    names = [axis.name for axis in item.axes if isinstance(axis, ast.Name)]
+    if not any(sizes.scope.declarations[name].kind == "set" for name in names if name in sizes.scope.declarations):
+        return reader.read_array(source, item.name, len(item.axes), source.span)
+    dims = sizes.dims(item.axes)
+    if dims is None:
+        return None
+    axes = []
+    for dim in dims:
+        members = sizes.sets.get(dim.name)
+        labels = dim.size if members is None else members.members
+        axes.append(LabelledAxis(dim.name, 1 if members is None else members.arity, labels))
+    return reader.read_indexed(source, item.name, axes, source.span)
 
 
 def _list_shape(node: ast.Expression) -> tuple[int, ...]:

@@ -132,8 +132,7 @@ class Subscripts:
             if (
                 index is None
                 or len(index.columns) != 1
-                or (isinstance(other, ast.Name)
-                and other.name in self.indices.bound)
+                or (isinstance(other, ast.Name) and other.name in self.indices.bound)
             ):
                 continue
             values, offset = index.columns[0].values, self.fixed.integer(other, "the shift of an index")
@@ -157,10 +156,10 @@ class Subscripts:
             return self.report("E306", text, node.span, "", "start is included, stop is not; counting starts at 0")
         return Subscript((start, stop))
 
-    def _count_error(self, base: Tensor, node: ast.Index) -> None:
+    def _count_error(self, base: Tensor, node: ast.Index) -> Any:
         given = len(node.items)
         text = f"{given} {'index' if given == 1 else 'indices'} for an array with axes {base.described}"
-        self.report("E302", text, node.span, base.described, "give one index for each axis, : for all of one")
+        return self.report("E302", text, node.span, base.described, "give one index for each axis, : for all of one")
 
 
 def _single(label: Any) -> Column:
