@@ -223,6 +223,9 @@ def contract(factors: Sequence[Expr], over: Iterable[Axis]) -> Expr:
         return multiply(*factors, ONE)
     flat = [part for factor in factors for part in _factors(factor)]
     flat, bound = _absorb_deltas(flat, bound)
+    for position, factor in enumerate(flat):
+        if isinstance(factor, Select) and isinstance(factor.children[0], Delta) and factor.along in bound:
+            return _absorb_incidence(factor, flat[:position] + flat[position + 1 :], bound)
     flat = _with_equal_labels_multiplied(flat)
     outside: list[Expr] = [size(axis.dim) for axis in bound if not any(axis in f.axes for f in flat)]
     groups: list[tuple[set[Axis], list[Expr]]] = []
@@ -318,6 +321,34 @@ def _absorb_deltas(factors: list[Expr], bound: list[Axis]) -> tuple[list[Expr], 
         flat = [part for other in rest for part in _factors(other)]
         return _absorb_deltas(flat, [axis for axis in bound if axis != gone])
     return factors, bound
+
+
+def _absorb_incidence(incidence: Select, factors: Sequence[Expr], bound: Sequence[Axis]) -> Expr:
+    """The sum over a of [i(a) = v] times factors: v is replaced by i(a) where it is summed, too, else it is a scatter.
+
+    Either way no product of the two index sets is formed.
+    """
+    ((_, positions),), along = incidence.at, incidence.along
+    (target,) = (axis for axis in incidence.axes if axis != along)
+    assert along is not None
+    if target in bound:
+        moved = [_at(factor, target, positions, along) for factor in factors]
+        return contract(moved, [axis for axis in bound if axis != target])
+    apart = [factor for factor in factors if along not in factor.axes and not set(factor.axes) & set(bound)]
+    together = [_at(factor, target, positions, along) for factor in factors if factor not in apart]
+    inner = contract(together, [axis for axis in bound if axis != along])
+    return multiply(scatter(inner, [(target, positions)], along), *apart)
+
+
+def _at(node: Expr, axis: Axis, positions: IndexMap, along: Axis) -> Expr:
+    """The node with a label replaced by positions along another, element by element where it has that one already."""
+    if axis not in node.axes:
+        return node
+    if along not in node.axes:
+        return select(node, [(axis, positions)], along)
+    (own,) = distinct_axes([along.dim], node.axes)
+    every = IndexMap.of(np.arange(along.size), "diagonal")
+    return select(rename(node, {along: own}), [(own, every), (axis, positions)], along)
 
 
 def _sum(factors: Sequence[Expr], over: set[Axis]) -> Expr:

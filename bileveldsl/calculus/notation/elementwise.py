@@ -23,7 +23,7 @@ from bileveldsl.calculus.notation.formula import (
     shorten,
     union,
 )  # fmt: skip
-from bileveldsl.calculus.notation.text import Text
+from bileveldsl.calculus.notation.text import Text, decimal
 
 MAX_TERMS = 1000
 MAX_DEPTH = 40
@@ -37,12 +37,12 @@ def write(fn: sympy.Expr, formulas: Mapping[sympy.Symbol, Formula]) -> Formula:
     # Symbols with readable names, so that sympy orders terms and factors as it would print them.
     named: dict[sympy.Symbol, Formula] = {}
     renaming = {}
-    for symbol in sorted(fn.free_symbols, key=list(formulas).index):
-        text = Text().write(shorten(formulas[symbol], 60))
+    for symbol, formula in formulas.items():
+        text = Text().write(shorten(formula, 60))
         readable = sympy.Symbol(text, real=True)
         if readable in named:
             readable = sympy.Symbol(f"{text} {symbol.name}", real=True)
-        named[readable] = formulas[symbol]
+        named[readable] = formula
         renaming[symbol] = readable
     return _Writer(named).formula(fn.xreplace(renaming))
 
@@ -54,13 +54,15 @@ def simplest(fn: sympy.Expr, scalar: bool) -> sympy.Expr:
     Terms of arrays stay apart unless taking out common factors saves a quarter: 2 X'r + 2 w reads better than
     2 (X'r + w).
     """
+    if len(fn.args) > 100:
+        return fn
     size = sympy.count_ops(fn)
     candidates = [fn]
-    if size <= 400:
+    if size <= 300:
         factored = sympy.factor_terms(fn)
         if scalar or sympy.count_ops(factored) <= 0.75 * size:
             candidates.append(factored)
-    if scalar and size <= 12 and len(fn.free_symbols) <= 3:  # simplify may take very long on more
+    if scalar and size <= 8 and len(fn.free_symbols) <= 2:  # simplify may take very long on more
         candidates.append(sympy.simplify(fn))
     return min(candidates, key=sympy.count_ops)
 
@@ -173,16 +175,10 @@ def negative(formula: Formula) -> Formula:
 
 def number(value: sympy.Expr) -> Formula:
     """A number: a short decimal where it is one, else a fraction."""
-    if value.is_negative:
+    if value.is_extended_negative:
         return negative(number(-value))
-    if not value.is_Rational or value.q == 1 or (decimal(value) and not (value.p == 1 and value.q in (2, 4))):
+    if not value.is_Rational:
+        return Number(value=value) if value == sympy.oo or value.is_Float else Name(text=str(value))
+    if value.q == 1 or (decimal(value) and not (value.p == 1 and value.q in (2, 4))):
         return Number(value=value)
     return Product((Number(value=sympy.Integer(value.p)), Number(value=sympy.Integer(value.q))), count=1)
-
-
-def decimal(value: sympy.Rational) -> str:
-    """The decimal digits of a fraction where they are few or those of a float, else nothing."""
-    as_float = float(value)
-    shortest = repr(as_float)
-    few = len(shortest.replace(".", "").lstrip("0").partition("e")[0]) <= 6 and sympy.Rational(shortest) == value
-    return shortest if few or sympy.Rational(as_float) == value else ""

@@ -18,7 +18,7 @@ from bileveldsl.calculus.notation.subscripts import Labels, dim_name, shifted
 if TYPE_CHECKING:
     from bileveldsl.calculus.notation.matrix import MatrixForm
 
-MAX_DEPTH = 30
+MAX_DEPTH = 50
 
 Names = Mapping[Axis, str]
 """Subscripts for labels where they differ from the label's own name."""

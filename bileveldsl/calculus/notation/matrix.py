@@ -42,7 +42,7 @@ from bileveldsl.calculus.notation.pieces import NoMatrixForm, Piece, along, axis
 from bileveldsl.calculus.notation.softmax import extract_softmax
 from bileveldsl.calculus.notation.subscripts import Labels, dim_name, is_everything, subscript
 
-MAX_DEPTH = 30
+MAX_DEPTH = 50
 STACKED = 6  # rows or columns of a vector or matrix that is written out entry by entry
 
 
@@ -106,7 +106,8 @@ class MatrixForm:
         if row and column:
             fn = self._with_diagonals(node, fn, pieces, row, column)
         fn = simplest(fn, not node.axes)
-        return write(fn, {s: piece.at(row, column) for s, piece in pieces.items() if s in fn.free_symbols})
+        used = fn.free_symbols
+        return write(fn, {symbol: piece.at(row, column) for symbol, piece in pieces.items() if symbol in used})
 
     def softmax(self, logits: Expr, over: Sequence[Axis]) -> Piece:
         """The softmax of a node over some of its labels."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import sympy
 
 from bileveldsl.calculus.notation.formula import (
@@ -70,9 +72,23 @@ class Text(Notation):
 
 
 def digits(value: sympy.Expr) -> str:
-    """A number that is not negative, in full where that is short."""
+    """A number that is not negative: as the shortest decimal that stands for it, else by its leading digits."""
     if value == sympy.oo:
         return "inf"
     if value.is_Integer and value < 10**15:
         return str(value)
-    return repr(float(value)).replace("e-0", "e-").replace("e+", "e")
+    text = decimal(value) or (str(value) if value.is_Integer and value < 10**40 else str(sympy.Float(value, 15)))
+    mantissa, _, exponent = text.partition("e")
+    if "." in mantissa:
+        mantissa = mantissa.rstrip("0").rstrip(".")
+    return f"{mantissa}e{int(exponent)}" if exponent else mantissa
+
+
+def decimal(value: sympy.Rational) -> str:
+    """The decimal that a fraction is, or that a float with its value is written as; nothing for others."""
+    nearest = float(value)
+    if not math.isfinite(nearest):
+        return ""
+    shortest = repr(nearest)
+    exact = sympy.Rational(shortest) == value and len(shortest.partition("e")[0]) <= 8
+    return shortest if exact or sympy.Rational(nearest) == value else ""
