@@ -26,6 +26,7 @@ _HOMES = {
     "between": "language.embedded",
     "forall": "language.embedded",
     "indices": "language.embedded",
+    "integers": "language.embedded",
     **dict.fromkeys(_FUNCTIONS, "language.embedded.functions"),
 }
 

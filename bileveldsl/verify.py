@@ -59,11 +59,14 @@ def verify_point(
     known = {fact.fact: fact for fact in facts if fact.of == f"{problem.follower}.objective"}
     trusted = {name for name, fact in known.items() if fact.verdict in ("proved", "assumed")}
     assumed = any(fact.verdict == "assumed" for name, fact in known.items() if name in ("convex", "strongly_convex"))
-    upper_violation = _bound_violation(x, problem.x_lower, problem.x_upper)
-    lower_violation = _bound_violation(y, problem.y_lower, problem.y_upper)
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         unmeasured = Verification(None, "none", None, None, None, tolerance=tol)
         return Verified(unmeasured, Status.NOT_VERIFIED, "the point is not finite")
+    upper_violation = _bound_violation(x, problem.x_lower, problem.x_upper)
+    lower_violation = _bound_violation(y, problem.y_lower, problem.y_upper)
+    if not all(np.isfinite(float(value)) for value in (problem.F(x, y), problem.f(x, y))):
+        unmeasured = Verification(None, "none", upper_violation, lower_violation, None, tolerance=tol)
+        return Verified(unmeasured, Status.NOT_VERIFIED, "an objective has no finite value at the point")
     convex = bool(trusted & {"convex", "strongly_convex"})
     modulus = _modulus(known.get("strongly_convex"))
     gap, method, better = _lower_gap(problem, x, y, convex, modulus, seed, tol)
@@ -164,18 +167,16 @@ def _lower_gap(
     value = float(problem.f(x, y))
     scale = 1 + abs(value)
     if convex:
-        start = np.clip(np.zeros_like(y), problem.y_lower, problem.y_upper)
-        _, least, residual = _solve_follower(problem, x, start)
+        start = _fresh_start(problem, x, y)
+        point, least, residual = _solve_follower(problem, x, start)
         if not np.isfinite(least):
             return None, "convex-solve", 0.0
-        slack = 0.0 if modulus is None else residual**2 / (2 * modulus)
-        here = _residual(problem, x, y)
-        bound = (value - least + slack) / scale
-        if modulus is not None:  # f(y) - min f <= |f_y|^2 / (2 mu) holds at the point itself, too
-            bound = min(bound, here**2 / (2 * modulus) / scale)
-        elif residual > max(1e-6 * scale, 1e-3 * tol):
-            return None, "convex-solve", max(0.0, (value - least) / scale)
-        return max(bound, 0.0), "convex-solve", max(0.0, (value - least) / scale)
+        better = max(0.0, (value - least) / scale)
+        slack = _gap_bound(problem, x, point, modulus)
+        if np.isinf(slack) and residual <= 1e-6 * max(_residual(problem, x, start), 1e-6):
+            slack = 0.0  # without a modulus or bounds, a point at rest is taken for the minimum
+        bound = min(value - least + slack, _gap_bound(problem, x, y, modulus)) / scale
+        return (max(bound, 0.0) if np.isfinite(bound) else None), "convex-solve", better
     random = np.random.default_rng(seed)
     spread = 1 + np.abs(y)
     starts = [y, np.zeros_like(y), *(y + spread * random.standard_normal(y.size) * 3 for _ in range(RANDOM_STARTS))]
@@ -183,6 +184,26 @@ def _lower_gap(
     finite = [v for v in values if np.isfinite(v)]
     better = (value - min(finite)) / scale if finite else 0.0
     return None, "multi-start", max(better, 0.0)
+
+
+def _gap_bound(problem: CompiledProblem, x: np.ndarray, y: np.ndarray, modulus: float | None) -> float:
+    """A bound of f(x, y) - min f(x, .) for a convex f: max over z within bounds of <f_y, y - z> - mu/2 |y - z|^2."""
+    gradient, mu = np.asarray(problem.grad_f_y(x, y)), modulus or 0.0
+    wanted = y - gradient / mu if mu else np.where(gradient == 0, y, -np.copysign(np.inf, gradient))
+    step = y - np.clip(wanted, problem.y_lower, problem.y_upper)
+    moves = step != 0  # a step may be infinite where the gradient is not zero
+    gain = float(np.sum(gradient[moves] * step[moves]))
+    return gain - mu / 2 * float(step @ step) if mu else gain
+
+
+def _fresh_start(problem: CompiledProblem, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Zero within the bounds; where f is not defined there the start of the run, else the point itself."""
+    for start in (np.zeros_like(y), problem.y_start):
+        start = np.clip(start, problem.y_lower, problem.y_upper)
+        value, gradient = problem.value_and_grad_f_y(x, start)
+        if np.isfinite(float(value)) and np.isfinite(np.asarray(gradient)).all():
+            return start
+    return y
 
 
 def _solve_follower(problem: CompiledProblem, x: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, float, float]:
@@ -235,7 +256,7 @@ def hypergradient(problem: CompiledProblem, x: np.ndarray, y: np.ndarray) -> np.
     """
     upper_x, upper_y = (np.asarray(g) for g in problem.grad_F(x, y))
     free = _free(y, np.asarray(problem.grad_f_y(x, y)), problem.y_lower, problem.y_upper)
-    w = np.zeros_like(y)
+    w = np.zeros(y.size)
     if free.any():
         solution = _solve_adjoint(problem, x, y, upper_y, free)
         if solution is None:
@@ -255,7 +276,7 @@ def _solve_adjoint(
         return np.zeros(count)
 
     def product(v: np.ndarray) -> np.ndarray:
-        full = np.zeros_like(y)
+        full = np.zeros(y.size)
         full[free] = v
         return np.asarray(problem.hvp(x, y, full))[free]
 
@@ -275,8 +296,8 @@ def _solve_adjoint(
 
 def _free(y: np.ndarray, gradient: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
     """The components of y that no active bound holds."""
-    held = ((y <= lower) & (gradient > 0)) | ((y >= upper) & (gradient < 0))
-    return ~held
+    step = y - gradient
+    return (lower <= step) & (step <= upper)
 
 
 def _projected_norm(point: np.ndarray, gradient: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:

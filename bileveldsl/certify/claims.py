@@ -34,8 +34,8 @@ def check_claims(program: Program, facts: Sequence[Fact]) -> tuple[tuple[Fact, .
     known = list(facts)
     diagnostics: list[Diagnostic] = []
     for level in program.levels:
+        of = f"{level.name}.objective"
         for claim in level.claims:
-            of = f"{level.name}.objective"
             fact = next((f for f in known if (f.of, f.fact) == (of, claim.fact)), None)
             fact = fact or Fact(of, claim.fact, "unknown", why="this is not examined at the upper level")
             against = _contradiction(claim, fact)
@@ -43,9 +43,10 @@ def check_claims(program: Program, facts: Sequence[Fact]) -> tuple[tuple[Fact, .
                 diagnostics.append(_diagnostic("E502", claim, f"{_said(claim)} contradicts what is proved", against))
             elif claim.mode == "require" and not _is_met(claim, fact):
                 text = f"{_said(claim)} could not be proved for the objective of {level.name}"
-                diagnostics.append(_diagnostic("E501", claim, text, fact.why))
+                diagnostics.append(_diagnostic("E501", claim, text, _shortfall(fact)))
             elif claim.mode == "assume" and not _is_met(claim, fact):
                 known = [f for f in known if f is not fact] + [_assumed(claim, fact)]
+        known = [_implied(fact, known) if fact.of == of else fact for fact in known]
     return tuple(known), tuple(diagnostics)
 
 
@@ -77,6 +78,18 @@ def _contradiction(claim: Claim, fact: Fact) -> str:
 def _assumed(claim: Claim, fact: Fact) -> Fact:
     constant = None if claim.constant is None else float(claim.constant)
     return replace(fact, verdict="assumed", constant=constant, x="box", rule="assumed", why="assumed by the model")
+
+
+def _implied(fact: Fact, known: Sequence[Fact]) -> Fact:
+    """Convexity where strong convexity is assumed."""
+    strong = any((f.of, f.fact, f.verdict) == (fact.of, "strongly_convex", "assumed") for f in known)
+    if fact.fact == "convex" and fact.verdict == "unknown" and strong:
+        return replace(fact, verdict="assumed", rule="strongly_convex", why="a strongly convex function is convex")
+    return fact
+
+
+def _shortfall(fact: Fact) -> str:
+    return f"only {fact.constant:.6g} was proved" if fact.holds and fact.constant is not None else fact.why
 
 
 def _said(claim: Claim) -> str:

@@ -37,6 +37,7 @@ from bileveldsl.certify.scalar import semidefinite
 
 Kind = Literal["constant", "affine", "convex", "concave", "unknown"]
 _FLIPPED: dict[Kind, Kind] = {"convex": "concave", "concave": "convex"}
+_SHOWN = 100  # characters
 _ARGUMENTS = 3  # affine arguments up to which second derivatives are looked at
 
 
@@ -69,7 +70,13 @@ class Curvature:
 
     @property
     def why(self) -> str:
-        return f"{self.node!r} {self.reason}" if self.node is not None else self.reason
+        return f"{shown(self.node)} {self.reason}" if self.node is not None else self.reason
+
+
+def shown(node: Expr) -> str:
+    """A node as text that fits into a sentence."""
+    text = repr(node)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 class Composition:

@@ -29,7 +29,7 @@ class Fact:
     y: Literal["all", "region"] = "all"
     rule: str = ""
     why: str = ""
-    witness: Mapping[str, Any] = field(default_factory=dict)
+    witness: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def scope(self) -> dict[str, str]:

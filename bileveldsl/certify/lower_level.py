@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bileveldsl.calculus.expr import Expr, Symbol, add, negate, subtract
-from bileveldsl.certify.curvature import Composition, Curvature
+from bileveldsl.certify.curvature import Composition, Curvature, shown
 from bileveldsl.certify.facts import Fact
 from bileveldsl.certify.hessian import CONSTANT_SIZE, Hessian, twice_differentiable
 from bileveldsl.certify.modulus import Modulus
@@ -98,8 +98,8 @@ def examine(root: Expr, region: Region, composition: Composition, deadline: floa
     if by_hessian is not None:
         best = by_hessian if by_hessian.mu > structure.mu else structure
         top = min(by_hessian.top, structure.top)
-        known = replace(structure, mu=best.mu, rule=best.rule, top=top)
-        structure = replace(known, mu_upper=by_hessian.mu_upper, size=by_hessian.size, witness=by_hessian.witness)
+        known = replace(by_hessian, curvature=found.curvature, pointwise=structure.pointwise)
+        structure = replace(known, mu=best.mu, rule=best.rule, top=top, mu_upper=min(by_hessian.mu_upper, top))
     if structure.convex or structure.witness is not None or time.monotonic() > deadline:
         return structure
     return replace(structure, witness=midpoint_violation(root, symbols, region))
@@ -265,7 +265,7 @@ def _constraint_fact(constraint: Constraint, region: Region, composition: Compos
             continue
         hessian = None if excess.axes else _smooth_part(excess, composition, region.level.symbols)[0]
         if hessian is None or hessian.least(_anywhere, deadline, enough=0.0).lower < 0:
-            why = bend.why if bend.reason else f"{excess!r} <= 0 is a constraint by a {bend.kind} function"
+            why = bend.why if bend.reason else f"{shown(excess)} <= 0 is a constraint by a {bend.kind} function"
             return Fact(of, "convex", "unknown", y="region", why=why)
         rule = "hessian"
     return Fact(of, "convex", "proved", y="region", rule=rule, why=_RULES[rule])

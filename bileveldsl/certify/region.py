@@ -9,7 +9,7 @@ import numpy as np
 
 from bileveldsl.calculus.expr import ZERO, Expr, Leaf, Symbol, depends_on, subtract, symbols_of
 from bileveldsl.certify.cover import finite_box, scattered
-from bileveldsl.certify.curvature import Composition
+from bileveldsl.certify.curvature import Composition, shown
 from bileveldsl.certify.interval import Interval
 from bileveldsl.certify.ranges import Ranges, aligned, box
 from bileveldsl.language.diagnostics import Span
@@ -58,7 +58,7 @@ class Region:
         """Why the set where some conditions hold may not be convex in the follower's variables; empty if it is."""
         for condition in conditions:
             if composition.depends(condition.expr) and not _keeps_convex(condition, composition):
-                return f"the domain {condition.expr!r} {condition.relation} may not be convex"
+                return f"the domain {shown(condition.expr)} {condition.relation} may not be convex"
         return ""
 
     def objective_conditions(self) -> tuple[DomainCondition, ...]:

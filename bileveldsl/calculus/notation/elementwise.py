@@ -34,6 +34,8 @@ NAMES = {sympy.Abs: "abs", functions.maximum: "max", functions.minimum: "min"}
 
 def write(fn: sympy.Expr, formulas: Mapping[sympy.Symbol, Formula]) -> Formula:
     """The formula of a scalar function applied elementwise to formulas."""
+    if len(fn.args) > ORDERED_TERMS:
+        return _Writer(formulas).formula(fn)
     # Symbols with readable names, so that sympy orders terms and factors as it would print them.
     named: dict[sympy.Symbol, Formula] = {}
     renaming = {}
@@ -62,7 +64,8 @@ def simplest(fn: sympy.Expr, scalar: bool) -> sympy.Expr:
         factored = sympy.factor_terms(fn)
         if scalar or sympy.count_ops(factored) <= 0.75 * size:
             candidates.append(factored)
-    if scalar and size <= 8 and len(fn.free_symbols) <= 2:  # simplify may take very long on more
+    symbols = [part for part in sympy.preorder_traversal(fn) if part.is_Symbol]
+    if scalar and size <= 6 and len(set(symbols)) < len(symbols):  # simplify may take very long on more
         candidates.append(sympy.simplify(fn))
     return min(candidates, key=sympy.count_ops)
 

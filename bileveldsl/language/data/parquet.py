@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bileveldsl.language.data.members import LABEL_GROWTH
-from bileveldsl.language.data.request import Request, quote
+from bileveldsl.language.data.request import Request, printable, quote
 from bileveldsl.language.data.table import Column, Fault, Table, duplicate
 from bileveldsl.language.data.values import EXACT, FILL_IN, RESCALE
 
@@ -25,7 +25,8 @@ def load(path: Path, request: Request) -> Table:
         raise request.error("E403", f"{request.file} cannot be read without the package pyarrow", mend) from None
     try:
         with parquet.ParquetFile(path) as file:
-            names, numeric = file.schema_arrow.names, [f.name for f in file.schema_arrow if _is_numeric(f.type)]
+            schema = file.schema_arrow
+            names, numeric = schema.names, [field.name for field in schema if _is_numeric(field.type)]
             if (name := duplicate(names)) is not None:
                 raise request.error("E413", f"{request.file} has two columns {quote(name)}", "give each its own name")
             nbytes = 8 * file.metadata.num_rows * len(names)
@@ -38,15 +39,20 @@ def load(path: Path, request: Request) -> Table:
         raise request.damaged("has no columns", "write one column for each parameter")
     other = Column(np.empty(0), Fault("E406", 1, "the column does not hold numbers", "save it as a numeric type"))
     columns = tuple(_column(content[name]) if name in numeric else other for name in names)
-    return Table(tuple(names), columns, rows, 1, partial(labels, path, names))
+    return Table(tuple(names), columns, rows, 1, partial(labels, path, schema))
 
 
-def labels(path: Path, names: Sequence[str], positions: Sequence[int], request: Request) -> list[list[Any]]:
+def labels(path: Path, schema: Any, positions: Sequence[int], request: Request) -> list[list[Any]]:
     """Some columns of a parquet file as Python objects; they are read as dictionaries, so equal ones are one object."""
     import pyarrow
     from pyarrow import parquet
 
-    wanted = [names[position] for position in positions]
+    fields = [schema.field(position) for position in positions]
+    for field in fields:
+        if pyarrow.types.is_nested(field.type):
+            what = f"{request.file} column {quote(field.name)} holds {printable(str(field.type))}, not labels"
+            raise request.error("E417", what, "save it as text or as an integer type")
+    wanted = [field.name for field in fields]
     try:
         with parquet.ParquetFile(path, read_dictionary=wanted) as file:
             nbytes = LABEL_GROWTH * _uncompressed(file.metadata, wanted)

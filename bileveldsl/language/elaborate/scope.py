@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 from bileveldsl.language import ast
 from bileveldsl.language.diagnostics import Collector, Diagnostic, Related, Span
 from bileveldsl.language.elaborate import functions
+from bileveldsl.language.suggest import closest
 
 Kind = Literal["dim", "set", "param", "let", "variable", "constraint"]
 ARTICLES: dict[Kind, str] = {
@@ -78,18 +78,11 @@ class Scope:
 
 def unknown(code: str, what: str, name: str, span: Span, known: Iterable[str], also: Iterable[str] = ()) -> Diagnostic:
     """A diagnostic for a name that nothing declares, with the nearest known one."""
-    best = suggestion(name, [*known, *also])
+    best = closest(name, [*known, *also])
     help = f"did you mean {best}?" if best else ""
     if not help and what == "name":
         help = f"declare it: a param, a let, or a var of one of the levels named {name}"
     return Diagnostic(code, f"unknown {what} {name}", span, "not declared" if what == "name" else "", (), help)
-
-
-def suggestion(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is nearest in spelling, case aside, if any is near."""
-    choices = {candidate.lower(): candidate for candidate in reversed(list(known))}
-    near = difflib.get_close_matches(name.lower(), choices, n=1, cutoff=0.7)
-    return choices[near[0]] if near else None
 
 
 def collect(model: ast.Model, diagnostics: Collector) -> Scope:
@@ -97,9 +90,10 @@ def collect(model: ast.Model, diagnostics: Collector) -> Scope:
     scope = Scope(diagnostics)
     for item in model.items:
         if isinstance(item, ast.Dim | ast.Set):
-            scope.declare(Declaration(item.name, "dim" if isinstance(item, ast.Dim) else "set", item, item.span))
+            kind: Kind = "dim" if isinstance(item, ast.Dim) else "set"
+            scope.declare(Declaration(item.name, kind, item, item.name_span or item.span))
         elif isinstance(item, ast.Param | ast.Let):
-            kind: Kind = "param" if isinstance(item, ast.Param) else "let"
+            kind = "param" if isinstance(item, ast.Param) else "let"
             scope.declare(Declaration(item.name, kind, item, item.name_span or item.span))
         elif isinstance(item, ast.Level):
             for statement in item.statements:
