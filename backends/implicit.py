@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from bileveldsl.execute.problem import CompiledProblem
     from bileveldsl.program import Program
 
+ADJOINT_ACCURACY = 1e-10
+"""Relative residual of the adjoint equation; L-BFGS-B needs gradients that agree with the values."""
+
 
 @dataclass(frozen=True)
 class Implicit:
@@ -42,8 +45,8 @@ class Implicit:
         Option("memory", int, 30, "pairs that L-BFGS-B keeps", at_least=1),
         Option("follower_tolerance", float, 1e-11, "on the norm of f_y, relative to its start", above=0.0),
         Option(
-            "linear_solver", str, None, "how systems with the follower's Hessian are solved; auto factors up to "
-            f"{DENSE_LIMIT} follower variables", choices=("cholesky", "cg"),
+            "linear_solver", str, None, "preconditioner for systems with f_yy: a Cholesky factor (auto up to "
+            f"{DENSE_LIMIT} variables) or none", choices=("cholesky", "cg"),
         ),
     )  # fmt: skip
 
@@ -91,39 +94,40 @@ class Implicit:
 
 @dataclass
 class HyperObjective:
-    """phi(x) and its gradient; keeps the follower's last answer to predict the next."""
+    """phi(x) and its gradient; keeps the follower's last answer and adjoint to predict the next."""
 
     problem: CompiledProblem
     tolerance: float
     dense: bool
     x: np.ndarray | None = None
     y: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    adjoint: np.ndarray | None = None
     residual: float = float("nan")
     value: float = float("nan")
     gradient: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
+    def __post_init__(self) -> None:
+        self._follower = FollowerSolver(self.problem, self.tolerance, self.dense)
+
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         if self.x is not None and np.array_equal(x, self.x):
             return self.value, self.gradient
-        problem = self.problem
+        problem, follower = self.problem, self._follower
         start = np.array(problem.y_start) if self.x is None else self._predicted(x)
         if self.x is None:
-            self.tolerance *= max(1.0, float(np.linalg.norm(np.asarray(problem.grad_f_y(x, start)))))
-        follower = FollowerSolver(problem, self.tolerance, self.dense)
+            follower.tolerance *= max(1.0, float(np.linalg.norm(np.asarray(problem.grad_f_y(x, start)))))
         y, self.residual = follower.solve(x, start)
-        upper_x, upper_y = (np.asarray(g) for g in problem.grad_F(x, y))
-        w = follower.apply_inverse(x, y, upper_y, 1e-12)
-        self.x, self.y = np.array(x), y
-        self.value = float(problem.F(x, y))
-        self.gradient = upper_x - np.asarray(problem.cross(x, y, w))
+        value, upper_x, upper_y = (np.asarray(part) for part in problem.value_and_grad_F(x, y))
+        self.adjoint = follower.apply_inverse(x, y, upper_y, ADJOINT_ACCURACY, self.adjoint)
+        self.x, self.y, self.value = np.array(x), y, float(value)
+        self.gradient = upper_x - np.asarray(problem.cross(x, y, self.adjoint))
         return self.value, self.gradient
 
     def _predicted(self, x: np.ndarray) -> np.ndarray:
         """The follower's answer to first order: dy = -f_yy^-1 f_yx dx."""
         assert self.x is not None
         moved = np.asarray(self.problem.cross_T(self.x, self.y, x - self.x))
-        step = FollowerSolver(self.problem, self.tolerance, self.dense).apply_inverse(self.x, self.y, moved, 1e-2)
-        predicted = self.y - step
+        predicted = self.y - self._follower.apply_inverse(self.x, self.y, moved, 0.1)
         before, after = (np.linalg.norm(np.asarray(self.problem.grad_f_y(x, y))) for y in (self.y, predicted))
         return predicted if after < before else self.y
 

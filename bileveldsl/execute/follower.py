@@ -11,13 +11,19 @@ from scipy import linalg
 if TYPE_CHECKING:
     from bileveldsl.execute.problem import CompiledProblem
 
-DENSE_LIMIT = 400
-"""Followers up to this size get a Cholesky factor of their Hessian, larger ones conjugate gradients."""
+DENSE_LIMIT = 1000
+"""Followers up to this size have Cholesky factors of their Hessian as preconditioners."""
+
+STALE_LIMIT = 10
+"""Iterations after which a factor from an earlier point is replaced by one from here."""
 
 
 @dataclass
 class FollowerSolver:
     """Newton's method with a line search for min_y f(x, y), for a smooth follower without constraints.
+
+    Systems with f_yy are solved by conjugate gradients on Hessian-vector products. A small follower keeps a Cholesky
+    factor of its Hessian as preconditioner: at its own point it solves at once, near it in a few iterations.
 
     Parameters
     ----------
@@ -26,7 +32,7 @@ class FollowerSolver:
     tolerance
         On the norm of f_y.
     dense
-        Factor the Hessian, or solve with it by conjugate gradients on Hessian-vector products.
+        Whether to factor Hessians.
     """
 
     problem: CompiledProblem
@@ -42,61 +48,65 @@ class FollowerSolver:
         for _ in range(self.max_iterations):
             if not size > self.tolerance:
                 break
-            self._factor = None
-            direction = -self.apply_inverse(x, y, gradient, min(0.1, size))
+            direction = -self.apply_inverse(x, y, gradient, max(min(0.1, size), 0.1 * self.tolerance / size))
             if direction @ gradient >= 0:
                 direction = -gradient
             moved = self._search(x, y, gradient, size, direction)
             if moved is None:
                 break
             y, gradient, size = moved
-        self._factor = None
         return y, size
 
-    def apply_inverse(self, x: np.ndarray, y: np.ndarray, vector: np.ndarray, accuracy: float) -> np.ndarray:
-        """f_yy^-1 vector, to a relative accuracy where it is computed iteratively."""
-        if self.dense:
-            if self._factor is None:
-                self._factor = self._factorize(np.asarray(self.problem.hessian_yy(x, y)))
-            return linalg.cho_solve(self._factor, vector)
-        return self._conjugate_gradients(x, y, vector, accuracy)
+    def apply_inverse(
+        self, x: np.ndarray, y: np.ndarray, vector: np.ndarray, accuracy: float, start: np.ndarray | None = None
+    ) -> np.ndarray:
+        """f_yy^-1 vector to a relative accuracy of the residual, from a guess where there is one."""
+        if not self.dense:
+            return self._conjugate_gradients(x, y, vector, accuracy, start, 10 * vector.size)[0]
+        if self._factor is not None:
+            solution, done = self._conjugate_gradients(x, y, vector, accuracy, start, STALE_LIMIT)
+            if done:
+                return solution
+        self._factor = self._factorize(np.asarray(self.problem.hessian_yy(x, y)))
+        return self._conjugate_gradients(x, y, vector, accuracy, None, 10 * vector.size)[0]
 
-    def hold(self) -> None:
-        """Forget the factor of an earlier point."""
-        self._factor = None
-
-    def _factorize(self, hessian: np.ndarray) -> tuple[np.ndarray, bool]:
-        """A Cholesky factor; an indefinite Hessian is shifted until there is one, which keeps descent directions."""
+    def _factorize(self, hessian: np.ndarray) -> tuple[np.ndarray, bool] | None:
+        """A Cholesky factor; an indefinite Hessian is shifted until it has one, which keeps descent directions."""
+        if not np.isfinite(hessian).all():
+            return None
         shift, scale = 0.0, max(float(np.abs(np.diag(hessian)).max(initial=0.0)), 1e-8)
         while True:
             try:
                 return linalg.cho_factor(hessian + shift * np.eye(len(hessian)), lower=True, check_finite=False)
             except linalg.LinAlgError:
                 shift = max(10 * shift, 1e-10 * scale)
-                if not np.isfinite(hessian).all():
-                    return np.eye(len(hessian)), True
 
-    def _conjugate_gradients(self, x: np.ndarray, y: np.ndarray, vector: np.ndarray, accuracy: float) -> np.ndarray:
-        """Truncated at negative curvature, where the last iterate is still a descent direction."""
-        solution = np.zeros_like(vector)
-        residual = vector.copy()
-        direction = residual.copy()
-        square = float(residual @ residual)
-        goal = (accuracy**2) * square
-        for _ in range(10 * vector.size):
-            if square <= goal or square == 0:
-                break
+    def _precondition(self, vector: np.ndarray) -> np.ndarray:
+        return vector.copy() if self._factor is None else linalg.cho_solve(self._factor, vector, check_finite=False)
+
+    def _conjugate_gradients(
+        self, x: np.ndarray, y: np.ndarray, vector: np.ndarray, accuracy: float, start: np.ndarray | None, most: int
+    ) -> tuple[np.ndarray, bool]:
+        """The solution and whether it is accurate; it stops at negative curvature, still with a descent direction."""
+        solution = np.zeros_like(vector) if start is None else start.copy()
+        residual = vector.copy() if start is None else vector - np.asarray(self.problem.hvp(x, y, start))
+        goal = accuracy * float(np.linalg.norm(vector))
+        direction = scaled = self._precondition(residual)
+        product = float(residual @ scaled)
+        for _ in range(most):
+            if float(np.linalg.norm(residual)) <= goal:
+                return solution, True
             image = np.asarray(self.problem.hvp(x, y, direction))
             curvature = float(direction @ image)
             if not curvature > 0:
-                return solution if solution.any() else vector
-            length = square / curvature
+                return (solution if solution.any() else self._precondition(vector)), True
+            length = product / curvature
             solution += length * direction
             residual -= length * image
-            new = float(residual @ residual)
-            direction = residual + (new / square) * direction
-            square = new
-        return solution
+            scaled = self._precondition(residual)
+            product, before = float(residual @ scaled), product
+            direction = scaled + (product / before) * direction
+        return solution, float(np.linalg.norm(residual)) <= goal
 
     def _search(
         self, x: np.ndarray, y: np.ndarray, gradient: np.ndarray, size: float, direction: np.ndarray
