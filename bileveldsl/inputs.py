@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import numbers
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,10 @@ CHOICES = ("backend", "engine")
 """What `options { }` may hold besides the settings above and those of the backend."""
 
 
+LARGEST = 2**63
+"""What a solution object can hold."""
+
+
 def parameter_values(model: Model, given: Mapping[str, Any], files: Sequence[Path]) -> dict[str, Any]:
     """Values that replace parameters of the model: those of npz and json files, then the ones given by name.
 
@@ -38,7 +43,7 @@ def parameter_values(model: Model, given: Mapping[str, Any], files: Sequence[Pat
     parameters = {item.name: item for item in model.ast().items if isinstance(item, Param)}
     values: dict[str, Any] = {}
     for path in files:
-        values |= _file_values(path, parameters)
+        values |= _file_values(Path(path), parameters)
     values |= given
     unknown = [name for name in values if name not in parameters]
     if unknown:
@@ -105,13 +110,14 @@ def settings_of(program: Program, given: Mapping[str, Any]) -> dict[str, Any]:
         value = result[name]
         if value is None and name == "time_limit":
             continue
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or value < lowest or (name == "tol" and value == 0) or (whole and value != int(value)):
+        number = isinstance(value, numbers.Real) and not isinstance(value, bool) and lowest <= value < LARGEST
+        if not number or (name == "tol" and value == 0) or (whole and value != int(value)):
             kind = f"a whole number >= {lowest}" if whole else "a positive number"
             wrong.append(Diagnostic("E608", f"the setting {name} is {value!r}", help=f"it must be {kind}"))
     if wrong:
         raise BlvError(wrong)
     result |= {name: int(result[name]) for name in ("seed", "starts")}
+    result |= {name: float(result[name]) for name in ("time_limit", "tol") if result[name] is not None}
     return {**result, "start": given.get("start")}
 
 
@@ -154,7 +160,8 @@ def packed(layout: Layout, start: Solution) -> np.ndarray:
 
 def _random(random: np.random.Generator, centre: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
     """Uniform between bounds, else normal about the centre with three times its size."""
-    spread = centre + 3 * (1 + np.abs(centre)) * random.standard_normal(centre.size)
+    share, normal = random.random(centre.size), random.standard_normal(centre.size)
     boxed = np.isfinite(lower) & np.isfinite(upper)
-    low, high = np.where(boxed, lower, 0.0), np.where(boxed, upper, 1.0)
-    return np.where(boxed, random.uniform(low, high), np.clip(spread, lower, upper))
+    low, high, middle = np.where(boxed, lower, 0.0), np.where(boxed, upper, 0.0), np.where(boxed, 0.0, centre)
+    within = low * (1 - share) + high * share  # high - low might overflow
+    return np.clip(np.where(boxed, within, middle + 3 * (1 + np.abs(middle)) * normal), lower, upper)

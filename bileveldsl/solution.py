@@ -7,8 +7,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from bileveldsl.language.diagnostics import BlvError, Diagnostic
 
@@ -19,6 +20,7 @@ SCHEMA = "bileveldsl.solution/1"
 
 Sense = Literal["minimize", "maximize"]
 Value: TypeAlias = "float | np.ndarray"
+Member: TypeAlias = "str | int | tuple[str | int, ...]"
 
 
 class Status(Enum):
@@ -101,6 +103,16 @@ class Work:
     iterations: int = 0
 
 
+class AxisMembers(NamedTuple):
+    """An axis of a value: the name of its set or dim, and the members in order."""
+
+    name: str
+    members: tuple[Member, ...]
+
+
+Axes: TypeAlias = "tuple[AxisMembers, ...]"
+
+
 class Named(Protocol):
     """Anything with a name, such as the handle of a variable."""
 
@@ -134,6 +146,7 @@ class Solution:
     versions: Mapping[str, str] = field(default_factory=dict)
     model_sha256: str = ""
     data_sha256: Mapping[str, str] = field(default_factory=dict)
+    axes: Mapping[str, Axes] = field(default_factory=dict)  # of the values and duals over named sets
 
     def __getitem__(self, variable: str | Named) -> Value:
         name = variable if isinstance(variable, str) else variable.name
@@ -161,8 +174,8 @@ class Solution:
             "path": list(self.path),
             "upper": {"sense": self.upper.sense, "objective": encode(self.upper.objective)},
             "lower": lower,
-            "values": encode(self.values),
-            "duals": encode(self.duals),
+            "values": {name: self._encoded(name, value) for name, value in self.values.items()},
+            "duals": {name: self._encoded(name, value) for name, value in self.duals.items()},
             "verification": encode(vars(self.verification)),
             "certificates": encode(self.certificates),
             "work": dict(vars(self.work)),
@@ -171,6 +184,15 @@ class Solution:
             "options": encode(self.options),
             "versions": dict(self.versions),
         }
+
+    def _encoded(self, name: str, value: Value) -> Any:
+        """A value over named sets tells its members; others are numbers and nested lists."""
+        if name not in self.axes:
+            return encode(value)
+        members = [axis.members for axis in self.axes[name]]
+        index = [[_plain(label) for label in row] for row in product(*members)]
+        flat = encode(value.ravel()) if hasattr(value, "ravel") else [encode(value)]
+        return {"axes": [axis.name for axis in self.axes[name]], "index": index, "data": flat}
 
     @staticmethod
     def from_json(data: Any) -> Solution:
@@ -228,3 +250,7 @@ def encode(value: Any) -> Any:
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(float(value))
     return encode(value.tolist())  # an array or a scalar of NumPy
+
+
+def _plain(member: Member) -> Any:
+    return list(member) if isinstance(member, tuple) else member

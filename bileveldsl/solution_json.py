@@ -6,13 +6,26 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from itertools import product
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, get_args
 
 from bileveldsl.language.data.request import instead_of, printable, quote, size
 from bileveldsl.language.data.tree import kind
 from bileveldsl.language.diagnostics import BlvError, Diagnostic
-from bileveldsl.solution import SCHEMA, Objective, Sense, Solution, Status, Value, Verification, Work
+from bileveldsl.solution import (
+    SCHEMA,
+    Axes,
+    AxisMembers,
+    Member,
+    Objective,
+    Sense,
+    Solution,
+    Status,
+    Value,
+    Verification,
+    Work,
+)
 
 LIMIT_BYTES = 2**28
 DEPTH = 64
@@ -63,8 +76,9 @@ def decode(data: Any) -> Solution:
         path=root.field("path").sequence(Place.text),
         upper=_objective("upper", upper),
         lower=root.field("lower").sequence(lambda place: _objective(place.field("name").text(), place)),
-        values=root.field("values").mapping(Place.array),
-        duals=root.field("duals").mapping(Place.array),
+        values=root.field("values").mapping(Place.value_array),
+        duals=root.field("duals").mapping(Place.value_array),
+        axes=_axes(root.field("values")) | _axes(root.field("duals")),
         verification=_verification(root.field("verification")),
         certificates=root.field("certificates").sequence(_certificate),
         work=_work(root.field("work")),
@@ -73,6 +87,11 @@ def decode(data: Any) -> Solution:
         options=root.field("options").mapping(Place.setting),
         versions=root.field("versions").mapping(Place.text),
     )
+
+
+def _axes(table: Place) -> dict[str, Axes]:
+    """The members of the axes of each value that is given over named sets."""
+    return {name: table.field(name).axes() for name, entry in table.object().value.items() if isinstance(entry, dict)}
 
 
 def _objective(name: str, place: Place) -> Objective:
@@ -173,6 +192,40 @@ class Place:
                 index = "".join(f"[{i}]" for i in np.unravel_index(position, shape))
                 level[position] = Place(self.path + index, entry).number()
         return np.array(level, dtype=np.float64).reshape(shape)
+
+    def value_array(self) -> Value:
+        """An array, also in the form with the members of its axes."""
+        import numpy as np
+
+        if not isinstance(self.value, dict):
+            return self.array()
+        shape = tuple(len(axis.members) for axis in self.axes())
+        flat = np.asarray(self.field("data").array())
+        if flat.shape != (int(np.prod(shape)),):
+            self.field("data").expected("as many numbers as the index has rows")
+        return flat.reshape(shape)
+
+    def axes(self) -> Axes:
+        """The axes of a value over named sets: members in the order in which the index first names them."""
+        names = self.field("axes").sequence(Place.text)
+        rows = self.field("index").sequence(lambda row: row.sequence(Place.member))
+        if any(len(row) != len(names) for row in rows):
+            self.field("index").expected("rows with one member for each axis")
+        members = [tuple(dict.fromkeys(row[k] for row in rows)) for k in range(len(names))]
+        if rows != tuple(product(*members)):
+            self.field("index").expected("every combination of members once, the last axis fastest")
+        return tuple(AxisMembers(name, found) for name, found in zip(names, members, strict=True))
+
+    def member(self) -> Member:
+        """A label, or a list of labels as a tuple."""
+        if isinstance(self.value, list):
+            return self.sequence(Place.label)
+        return self.label()
+
+    def label(self) -> str | int:
+        if isinstance(self.value, str) or type(self.value) is int:
+            return self.value
+        return self.expected("a text or a whole number")
 
     def expected(self, what: str) -> NoReturn:
         where = f"`{printable(self.path)}`" if self.path else "the solution"

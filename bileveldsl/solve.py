@@ -20,7 +20,7 @@ from bileveldsl.inputs import backend_options, parameter_values, settings_of, st
 from bileveldsl.language.diagnostics import BlvError, Diagnostic
 from bileveldsl.program import Level, Program
 from bileveldsl.reduce import REDUCTIONS, Point, reduce_program
-from bileveldsl.solution import Objective, Solution, Status, Work
+from bileveldsl.solution import AxisMembers, Objective, Solution, Status, Work
 from bileveldsl.verify import Verified, verify_point
 
 if TYPE_CHECKING:
@@ -163,6 +163,7 @@ class Run:
             versions=_versions(problem.engine.name),
             model_sha256=hashlib.sha256(self.model.to_blv().encode()).hexdigest(),
             data_sha256=program.digests,
+            axes=_axes(program),
         )
 
     def _best(
@@ -248,7 +249,11 @@ def _chosen(
     program: Program, reduced: Program, facts: Sequence[Fact], path: Sequence[str], wanted: str | Backend
 ) -> tuple[Backend, Explanation]:
     if not isinstance(wanted, str):
-        return wanted, Explanation(wanted.name, "given as an object", ("Program", *path, wanted.name), ())
+        objection = wanted.available() or wanted.admits(reduced, facts)
+        reason = objection or "given as an object"
+        explanation = Explanation(None if objection else wanted.name, reason, ("Program", *path, wanted.name), ())
+        require_backend(explanation, reduced, wanted.name)
+        return wanted, explanation
     name = str(program.options.get("backend", "auto")) if wanted == "auto" else wanted
     explanation = choose(reduced, facts, name, path)
     return registry.get(require_backend(explanation, reduced, name)), explanation
@@ -256,6 +261,17 @@ def _chosen(
 
 def _objective(level: Level, minimized: float) -> Objective:
     return Objective(level.name, level.sense, minimized if level.sense == "minimize" else -minimized)
+
+
+def _axes(program: Program) -> dict[str, tuple[AxisMembers, ...]]:
+    """The members along each axis of the variables over named sets."""
+    found = {}
+    for variable in program.variables:
+        dims = variable.symbol.dims
+        if any(dim.name in program.sets for dim in dims):
+            members = [program.sets.get(dim.name, tuple(range(dim.size))) for dim in dims]
+            found[variable.name] = tuple(AxisMembers(d.name, m) for d, m in zip(dims, members, strict=True))
+    return found
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+import bileveldsl as blv
 from bileveldsl.language.diagnostics import BlvError
 from bileveldsl.solution import Objective, Solution, Status, Verification, Work
 
@@ -132,7 +133,7 @@ def test_a_solution_is_indexed_by_name_and_by_handle():
         (["verification"], [], "E632", "`verification` must be an object, not a list of 0"),
         (["lower", 0, "sense"], "maximise", "E632", "`lower[0].sense`"),
         (["certificates", 0, "fact"], None, "E632", "`certificates[0].fact`"),
-        (["values", "x"], {"axes": []}, "E632", "`values.x`"),
+        (["values", "x"], {"axes": []}, "E632", "lacks `values.x.index`"),
         (["values", "x"], 10**400, "E632", "`values.x`"),
         (["values", "w"], [[1, 2], [3]], "E632", "`values.w` must be nested lists of equal length"),
         (["values", "w"], [1, [2]], "E632", "`values.w[1]`"),
@@ -229,3 +230,24 @@ def test_exit_codes_say_whether_the_question_was_answered():
         "infeasible": 3, "unbounded": 3, "lower_infeasible": 3, "lower_unbounded": 3,
     }  # fmt: skip
     assert all(status.sentence.endswith(".") for status in Status)
+
+
+def test_values_over_named_sets_tell_their_members():
+    text = (
+        'model s\nset I = ["a", "b"]\nset A within (I, I) = [("a", "b"), ("b", "a"), ("b", "b")]\n'
+        "upper {\nvar x[I] in [0, 4] start 1\nminimize sum(f[i, j]^2 for (i, j) in A) + sumsq(x - 1)\n}\n"
+        "lower {\nvar f[A]\nminimize sum((f[i, j] - x[i])^2 for (i, j) in A)\n}\n"
+    )
+    solution = blv.loads(text).solve()
+    stored = solution.to_json()
+    assert stored["values"]["f"]["axes"] == ["A"]
+    assert stored["values"]["f"]["index"] == [[["a", "b"]], [["b", "a"]], [["b", "b"]]]
+    assert stored["values"]["f"]["data"] == solution["f"].tolist()
+    assert stored["values"]["x"]["index"] == [["a"], ["b"]]
+    again = Solution.from_json(json.loads(json.dumps(stored)))
+    assert again.to_json() == stored
+    assert np.array_equal(again["f"], solution["f"])
+    for broken in ([["a"], ["a"]], [["a"]], [["a", "b"], ["c", "d"]], [[1.5], ["b"]]):
+        faulty = json.loads(json.dumps(stored))
+        faulty["values"]["x"]["index"] = broken
+        assert refusal(Solution.from_json, faulty).code == "E632"

@@ -146,8 +146,8 @@ def _most_saving(roots: Sequence[Expr], taken: set[str]) -> _Definition | None:
     if best is None:
         return None
     node, order = best
-    symbol = Symbol(_new_name(node, taken.union(s.name for s in symbols_of(*roots))), "variable", tuple(axis.dim for axis in order))
-    return _Definition(symbol, node, order)
+    name = _new_name(node, taken.union(symbol.name for symbol in symbols_of(*roots)))
+    return _Definition(Symbol(name, "variable", tuple(axis.dim for axis in order)), node, order)
 
 
 def _oriented(form: MatrixForm, node: Expr) -> tuple[tuple[Axis, ...], int]:

@@ -96,12 +96,8 @@ def size(dim: Dim) -> Expr:
 MAX_DEPTH = 50
 """Functions nested deeper than this are not merged into one: sympy recurses."""
 
-MAX_NODES = 100_000
-"""Functions that would have more nodes than this are not merged into one."""
-
-MAX_REPETITION = 10
-"""Functions are not merged into one that would write its parts out more often than this on average."""
-
+MAX_OPERATIONS = 20_000
+"""Functions with more operations than this are not merged into one."""
 
 COMPLEX = (sympy.re, sympy.im, sympy.arg, sympy.conjugate)
 """Functions are not merged into one that sympy splits into these, as it does Abs(exp(log(x))) for a real x."""
@@ -118,11 +114,7 @@ def apply(fn: sympy.Expr, args: Sequence[Expr]) -> Expr:
     everything = {axis for arg in operands.values() for axis in arg.axes}
     nodes: dict[Expr, sympy.Symbol] = {}
 
-    def placeholder(node: Expr) -> sympy.Expr:
-        if isinstance(node, Map):
-            number, rest = node.fn.as_coeff_Mul()
-            if number != 1:
-                return number * placeholder(apply(rest, node.children))
+    def placeholder(node: Expr) -> sympy.Symbol:
         if node not in nodes:
             nodes[node] = sympy.Symbol(f"w{len(nodes)}", real=True)
         return nodes[node]
@@ -130,14 +122,18 @@ def apply(fn: sympy.Expr, args: Sequence[Expr]) -> Expr:
     merged: dict[sympy.Symbol, sympy.Expr] = {}
     apart: dict[sympy.Symbol, sympy.Expr] = {}
     for symbol, arg in operands.items():
-        if isinstance(arg, Map) and (not arg.children or set(arg.axes) == everything):
+        if not isinstance(arg, Map):
+            apart[symbol] = placeholder(arg)
+        elif not arg.children:
+            apart[symbol] = arg.fn
+        elif set(arg.axes) == everything:
             merged[symbol] = arg.fn.xreplace({k: placeholder(child) for k, child in arg.operands.items()})
         else:
-            apart[symbol] = placeholder(arg)
+            number, rest = arg.fn.as_coeff_Mul()
+            apart[symbol] = number * placeholder(arg if number == 1 else apply(rest, arg.children))
     whole = fn.xreplace(merged | apart) if _fits(fn, merged) else None
     if whole is None or any(isinstance(part, COMPLEX) for part in sympy.preorder_traversal(whole)):
-        apart |= {symbol: placeholder(operands[symbol]) for symbol in merged if operands[symbol].children}
-        whole = fn.xreplace(merged | apart)
+        whole = fn.xreplace(apart | {symbol: placeholder(operands[symbol]) for symbol in merged})
     result = _map(whole, nodes)
     if isinstance(result, Map) and set(result.axes) != everything:  # fewer labels: now more can be merged
         return apply(result.fn, result.children)
@@ -145,19 +141,23 @@ def apply(fn: sympy.Expr, args: Sequence[Expr]) -> Expr:
 
 
 def _fits(fn: sympy.Expr, merged: Mapping[sympy.Symbol, sympy.Expr]) -> bool:
-    """Whether a function with functions put in for its symbols stays small beside the parts that it consists of."""
+    """Whether a function with functions put in for its symbols is not too deep, nor often repeats its parts.
+
+    A part that occurs twice would be written out twice, and after n such steps 2^n times.
+    """
     count = 0
     distinct = set()
     stack = [(fn, 1)] if merged else []
     while stack:
         expr, depth = stack.pop()
         expr = merged.get(expr, expr)
-        count += 1
-        distinct.add(expr)
-        if depth > MAX_DEPTH or count > MAX_NODES:
-            return False
-        stack += [(arg, depth + 1) for arg in expr.args]
-    return count <= MAX_REPETITION * max(len(distinct), MAX_DEPTH)
+        if expr.args:
+            count += 1
+            distinct.add(expr)
+            if depth > MAX_DEPTH or count > MAX_OPERATIONS:
+                return False
+            stack += [(arg, depth + 1) for arg in expr.args]
+    return count <= 2 * len(distinct) + MAX_DEPTH
 
 
 def _map(fn: sympy.Expr, nodes: Mapping[Expr, sympy.Symbol]) -> Expr:

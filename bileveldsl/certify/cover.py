@@ -11,6 +11,7 @@ import numpy as np
 _FAR = 1e6  # an infinite side is cut up to here
 _AT_ONCE = 32
 _SAMPLES = 32
+_TOLERANCE = 0.01  # of the upper bound; more digits of a modulus change nothing
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def minimum(
         rounds += 1
         if bounds.min() >= enough or (rounds > patience and np.isinf(bounds.min())):
             break
-        tolerance = 1e-3 * abs(best) if np.isfinite(best) else 0.0
+        tolerance = _TOLERANCE * abs(best) if np.isfinite(best) else 0.0
         worst = np.argsort(bounds, kind="stable")[:_AT_ONCE]
         worst = worst[bounds[worst] < best - tolerance]
         if not len(worst):

@@ -38,12 +38,12 @@ class Interval:
         """An interval from float bounds; a NaN, or no value at all, becomes the whole line."""
         if lo is hi and np.isfinite(lo).all():
             return Interval(lo, lo, bool((lo > 0).all()))
-        lo, hi = np.where(np.isnan(lo), -np.inf, lo), np.where(np.isnan(hi), np.inf, hi)
-        empty = lo > hi
-        lo = np.where(empty, -np.inf, np.minimum(lo, LARGEST))
-        hi = np.where(empty, np.inf, np.maximum(hi, -LARGEST))
-        hi = lo if np.array_equal(lo, hi) else hi
-        return Interval(lo, hi, bool((positive and not empty.any()) or (lo > 0).all()))
+        if not (lo <= hi).all():
+            lo, hi = np.where(np.isnan(lo), -np.inf, lo), np.where(np.isnan(hi), np.inf, hi)
+            empty = lo > hi
+            lo, hi, positive = np.where(empty, -np.inf, lo), np.where(empty, np.inf, hi), positive and not empty.any()
+        lo, hi = np.minimum(lo, LARGEST), np.maximum(hi, -LARGEST)
+        return Interval(lo, lo if (lo == hi).all() else hi, positive or bool((lo > 0).all()))
 
     @staticmethod
     def point(value: np.ndarray | float) -> Interval:

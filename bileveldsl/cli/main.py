@@ -15,6 +15,8 @@ from bileveldsl.cli.backends import backends
 from bileveldsl.cli.check import check
 from bileveldsl.cli.diagnostics import exit_code, report
 from bileveldsl.cli.explain import explain
+from bileveldsl.cli.fmt import fmt
+from bileveldsl.cli.info import info
 from bileveldsl.cli.options import Settings, debug_option
 from bileveldsl.cli.show import show
 from bileveldsl.cli.solve import solve
@@ -79,5 +81,5 @@ def main() -> None:
     """
 
 
-for command in (solve, check, verify, show, explain, backends):
+for command in (solve, check, verify, show, info, explain, fmt, backends):
     main.add_command(command)

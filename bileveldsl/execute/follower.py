@@ -46,7 +46,7 @@ class FollowerSolver:
         gradient = np.asarray(self.problem.grad_f_y(x, y))
         size = float(np.linalg.norm(gradient))
         for _ in range(self.max_iterations):
-            if not size > self.tolerance:
+            if not self.tolerance < size < np.inf:
                 break
             direction = -self.apply_inverse(x, y, gradient, max(min(0.1, size), 0.1 * self.tolerance / size))
             if direction @ gradient >= 0:

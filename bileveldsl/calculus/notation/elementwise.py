@@ -9,7 +9,6 @@ import sympy
 
 from bileveldsl.calculus import functions
 from bileveldsl.calculus.notation.formula import (
-    SCALAR,
     Cut,
     Formula,
     Name,
@@ -18,6 +17,8 @@ from bileveldsl.calculus.notation.formula import (
     Relation,
     Sum,
     call,
+    is_negative,
+    negative,
     power,
     product,
     shorten,
@@ -109,8 +110,9 @@ class _Writer:
         shape = union([formula for _, formula, _ in terms])
         if any(formula.reduces for _, formula, _ in terms):
             terms.sort(key=lambda term: (term[0] < 0, not term[1].reduces, self._age(term[2])))
-        elif shape != SCALAR or terms[0][0] < 0:
-            terms.sort(key=lambda term: term[0] < 0)
+        elif terms[0][0] < 0:  # a sum starts with a term that is added, if there is one
+            first = next((k for k, term in enumerate(terms) if term[0] > 0), 0)
+            terms.insert(0, terms.pop(first))
         parts = [formula for _, formula, _ in terms]
         signs = [sign for sign, _, _ in terms]
         if len(ordered) > MAX_TERMS:
@@ -122,8 +124,8 @@ class _Writer:
         return max((self.age[s] for s in term.free_symbols if self.formulas[s].reduces), default=0)
 
     def _signed(self, term: sympy.Expr) -> tuple[int, Formula]:
-        negative = bool(term.as_coeff_Mul()[0] < 0)
-        return (-1, self.formula(-term)) if negative else (1, self.formula(term))
+        formula = self.formula(term)
+        return (-1, formula.parts[0]) if is_negative(formula) else (1, formula)
 
     def _product(self, expr: sympy.Expr) -> Formula:
         coefficient, rest = expr.as_coeff_Mul()
@@ -170,10 +172,6 @@ def _divides(exponent: sympy.Expr) -> bool:
 
 def _indicator(left: Formula, sign: str, right: Formula) -> Formula:
     return Relation((left, right), union([left, right]), sign=sign)
-
-
-def negative(formula: Formula) -> Formula:
-    return Sum((formula,), formula.shape, signs=(-1,))
 
 
 def number(value: sympy.Expr) -> Formula:

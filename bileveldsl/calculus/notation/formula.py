@@ -176,6 +176,8 @@ def transpose(formula: Formula) -> Formula:
         return formula.parts[0]
     if formula.shape == SCALAR or (isinstance(formula, Call) and formula.name in ("eye", "diag") and rows and columns):
         return formula
+    if is_negative(formula):
+        return negative(transpose(formula.parts[0]))
     above, core, below = _split(formula)
     if above or below:
         return product([*above, transpose(core)], below)
@@ -186,8 +188,26 @@ def call(name: str, *parts: Formula, axis: str = "", shape: Shape | None = None)
     return Call(parts, union(parts) if shape is None else shape, name=name, axis=axis)
 
 
+def negative(formula: Formula) -> Formula:
+    return formula.parts[0] if is_negative(formula) else Sum((formula,), formula.shape, signs=(-1,))
+
+
+def is_negative(formula: Formula) -> bool:
+    return isinstance(formula, Sum) and formula.signs == (-1,)
+
+
+def _unsigned(factors: Sequence[Formula]) -> tuple[bool, tuple[Formula, ...]]:
+    """Whether a product of factors keeps its sign without those of the factors, and the factors without."""
+    signs = [is_negative(factor) for factor in factors]
+    bare = tuple(factor.parts[0] if sign else factor for factor, sign in zip(factors, signs, strict=True))
+    return sum(signs) % 2 == 0, bare
+
+
 def matrix_product(*factors: Formula) -> Formula:
-    """A matrix product with its scalar factors in front."""
+    """A matrix product with its sign and its scalar factors in front."""
+    positive, factors = _unsigned(factors)
+    if not positive:
+        return negative(matrix_product(*factors))
     split = [_split(factor) for factor in factors]
     flat = [part for _, core, _ in split for part in (core.parts if isinstance(core, MatrixProduct) else (core,))]
     plain = MatrixProduct(tuple(flat), (factors[0].shape[0], factors[-1].shape[1]))
@@ -216,9 +236,12 @@ def _by_shape(parts: Sequence[Formula]) -> tuple[list[Formula], list[Formula]]:
 
 def product(above: Sequence[Formula], below: Sequence[Formula] = ()) -> Formula:
     """An elementwise product, scalars first; a column times a row is an outer product."""
+    positive, numerator = _unsigned(above)
+    if not positive:
+        return negative(product(numerator, below))
     over: list[Formula] = []
     under = list(below)
-    for factor in above:
+    for factor in numerator:
         over += factor.above if isinstance(factor, Product) else [factor]
         under += factor.below if isinstance(factor, Product) else []
     columns, rows = ([f for f in over if f.shape == shape] for shape in (COLUMN, ROW))

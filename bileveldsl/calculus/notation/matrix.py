@@ -200,9 +200,10 @@ class MatrixForm:
 
 
 def _stackable(node: Expr) -> bool:
-    around = isinstance(node, Map | Select) and any(isinstance(child, Scatter) for child in node.children)
-    small = node.axes and all(axis.size <= STACKED for axis in node.axes)
-    return bool(small) and (around or isinstance(node, Scatter))
+    """Whether a small vector is put together from elements, or a small matrix from single ones."""
+    parts = (node, *node.children) if isinstance(node, Map | Select) else (node,)
+    placed = [part for part in parts if isinstance(part, Scatter) and (len(node.axes) == 1 or not part.along)]
+    return bool(placed and node.axes) and all(axis.size <= STACKED for axis in node.axes)
 
 
 def _as_written(formula: Formula, labels: Sequence[Axis], row: Axis | None) -> Formula:

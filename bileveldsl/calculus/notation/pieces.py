@@ -93,10 +93,12 @@ def contraction(pieces: Sequence[Piece], bound: Sequence[Axis]) -> Piece:
     return elementwise(rest)
 
 
-def _rank(label: Axis, pieces: Sequence[Piece]) -> tuple[int, bool]:
-    """Labels with few neighbours first, those that give a matrix-vector product before others."""
-    touched = [piece.labels for piece in pieces if label in piece.labels]
-    return len(frozenset().union(*touched)), frozenset([label]) not in touched
+def _rank(label: Axis, pieces: Sequence[Piece]) -> tuple[int, bool, int]:
+    """Labels with few neighbours first, then those that give a matrix-vector product, then without transposes."""
+    touched = [piece for piece in pieces if label in piece.labels]
+    others = list(frozenset().union(*(piece.labels for piece in touched)) - {label})
+    transposes = _summed(touched, label).at(others[0], None).transposes if len(others) == 1 else 0
+    return len(others), all(len(piece.labels) > 1 for piece in touched), transposes
 
 
 def _total(pieces: Sequence[Piece]) -> Piece:

@@ -75,10 +75,10 @@ def digits(value: sympy.Expr) -> str:
     """A number that is not negative: as the shortest decimal that stands for it, else by its leading digits."""
     if value == sympy.oo:
         return "inf"
-    if value.is_Integer and value < 10**15:
+    text = decimal(value)
+    if value.is_Integer and value < 10**40 and (value < 10**15 or len(text) > 8):
         return str(value)
-    text = decimal(value) or (str(value) if value.is_Integer and value < 10**40 else str(sympy.Float(value, 15)))
-    mantissa, _, exponent = text.partition("e")
+    mantissa, _, exponent = (text or str(sympy.Float(value, 15))).partition("e")
     if "." in mantissa:
         mantissa = mantissa.rstrip("0").rstrip(".")
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa

@@ -51,7 +51,7 @@ class Unicode(Notation):
         if previous.shape != SCALAR:
             return " ∘ "
         # a name before a parenthesis would look like a function, two numbers like one
-        ambiguous = written[0].isdigit() or (written[0] == "(" and not isinstance(previous, Number))
+        ambiguous = written[0] in "0123456789" or (written[0] == "(" and not isinstance(previous, Number))
         return "·" if ambiguous else " "
 
     def matrix_product(self, factors: list[str]) -> str:

@@ -60,7 +60,7 @@ def labels(path: Path, schema: Any, positions: Sequence[int], request: Request) 
                 raise request.too_large(f"reading the labels of {request.file}", nbytes)
             content = file.read(columns=wanted)
         return [_labels(content[name]) for name in wanted]
-    except (pyarrow.ArrowException, ValueError, OSError) as error:
+    except (pyarrow.ArrowException, KeyError, ValueError, OSError) as error:  # the file may have changed
         raise request.damaged(f"cannot be decoded ({error})") from error
 
 
