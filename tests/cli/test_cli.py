@@ -118,10 +118,10 @@ def test_options_of_the_backend_seed_and_start_reach_the_solver(run):
         (["verify", "toy.blv", "toy.blv"], 2, "E631"),
         (["explain", "E999"], 2, "no diagnostic E999"),
         (["explain", "missing.blv"], 2, "does not exist"),
-        (["solve", "faulty.blv"], 1, "`z`"),
-        (["check", "faulty.blv"], 1, "`z`"),
-        (["show", "faulty.blv"], 1, "`z`"),
-        (["explain", "faulty.blv"], 1, "`z`"),
+        (["solve", "faulty.blv"], 1, "name z"),
+        (["check", "faulty.blv"], 1, "name z"),
+        (["show", "faulty.blv"], 1, "name z"),
+        (["explain", "faulty.blv"], 1, "name z"),
     ],
 )
 def test_each_mistake_has_its_exit_code_and_message(run, words, code, message):
@@ -321,12 +321,11 @@ def test_a_file_with_diagnostics_is_not_colored(run, tmp_path):
 
 
 def test_a_terminal_without_unicode_gets_what_it_can_show(run, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    for words in (["show", "toy.blv"], ["solve", "toy.blv"], ["solve", "toy.blv", "--json"]):
-        child = process(*words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        output, errors = child.communicate(timeout=60)
-        assert (child.returncode, errors) == (0, "")
-        assert output.isascii()
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    child = process("solve", "toy.blv", cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    output, errors = child.communicate(timeout=60)
+    assert (child.returncode, errors) == (0, "")
+    assert "Program ? implicit" in output
 
 
 def test_a_mistake_in_debug_mode_is_raised(run):

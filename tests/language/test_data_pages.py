@@ -1,5 +1,6 @@
 """The pages on data say what happens: each example is refused with its code and words, and each fix is read."""
 
+import json
 import re
 import shlex
 from importlib.resources import files
@@ -9,7 +10,7 @@ import pytest
 
 from bileveldsl.files import atomic_write_text
 from bileveldsl.language.ast import DataSource
-from bileveldsl.language.data import Reader
+from bileveldsl.language.data import LabelledAxis, Reader
 from bileveldsl.language.diagnostics import BlvError, Source, Span
 
 PAGES = sorted(
@@ -17,17 +18,26 @@ PAGES = sorted(
     key=lambda page: page.name,
 )
 FENCE = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
-CLAUSE = re.compile(r'param (\w+)(?:\[(.*?)\])? +from "(.*?)"((?:\[".*?"\])*)')
+LIST = re.compile(r"set (\w+) = (\[.*\])")
+CLAUSE = re.compile(r'(param|set) (\w+)(?:\[(.*?)\])?(?: within \((.*?)\))? +from "(.*?)"((?:\[".*?"\])*)')
 
 
 def read_model(text):
     """Read what the `from` clauses of a model name."""
     reader = Reader(Path())
+    sets = {name: LabelledAxis(name, 1, json.loads(members)) for name, members in LIST.findall(text)}
     for clause in CLAUSE.finditer(text):
-        name, axes, path, keys = clause.groups()
+        kind, name, axes, within, path, keys = clause.groups()
+        axes = axes.split(", ") if axes else []
         where = Span(Source("model.blv", text), *clause.span())
         source = DataSource(path, tuple(re.findall(r'"(.*?)"', keys)), span=where)
-        reader.read_array(source, name, len(axes.split(",")) if axes else 0, where)
+        if kind == "set":
+            arity = len(within.split(", ")) if within else 1
+            sets[name] = LabelledAxis(name, arity, reader.read_set(source, name, where, arity))
+        elif axes and axes[0] in sets:
+            reader.read_indexed(source, name, [sets[axis] for axis in axes], where)
+        else:
+            reader.read_array(source, name, len(axes), where)
 
 
 def type_in(session):
@@ -70,8 +80,8 @@ def test_page(page, tmp_path, monkeypatch):
         run(*example)
     assert [diagnostic.code for diagnostic in caught.value.diagnostics] == [code]
     run(*fix)
-    if Path("mean.blv").exists():
-        read_model(Path("mean.blv").read_text())
+    for model in Path().glob("*.blv"):
+        read_model(model.read_text())
 
 
 def test_every_code_has_a_page_and_every_page_a_code():

@@ -78,6 +78,7 @@ ABC = ["a", "b", "c"]
     [
         ("E408", [1, np.nan, 3], ABC, ["NaN at [1]"]),
         ("E408", pandas.array([1, None, 3], dtype="Int64"), ABC, ["NaN at [1]"]),
+        ("E408", pandas.array([True, None, True], dtype="boolean"), ABC, ["NaN at [1]"]),
         ("E408", [1, 2, np.inf], ABC, ["infinity at [2]"]),
         ("E409", ["1", "2", "3"], ABC, ["not real numbers"]),
         ("E409", [1j, 2, 3], ABC, ["complex128"]),

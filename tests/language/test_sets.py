@@ -172,3 +172,9 @@ def test_a_guard_that_joins_forms_no_product():
     )
     checked = blv.loads(text).program()
     assert checked.lower[0].constraints[0].axes[0].size == count
+
+
+def test_labels_are_the_same_when_their_texts_are():
+    top = 'set S = ["1", "3"]\nparam d[S] = [10, 20]\nset P within (S, T) = [(1, "2"), ("3", 4)]'
+    assert value("sum(d[s]*price[t] for s in S, t in T if s == t)", top=top) == 10 * 3 + 20 * 4
+    assert value('d["1"] + sum(price[j] for (i, j) in P)', top=top) == 10 + 1 + 2

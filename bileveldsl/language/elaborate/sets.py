@@ -6,7 +6,7 @@ indices of both can be compared, joined and looked up as whole numbers, without 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,8 +24,12 @@ class Universe:
     labels: Sequence[Label]
 
     @cached_property
-    def codes(self) -> dict[Label, int]:
-        return {label: code for code, label in enumerate(self.labels)}
+    def _codes(self) -> dict[str, int]:
+        return {str(label): code for code, label in enumerate(self.labels)}
+
+    def codes(self, labels: Iterable[Label]) -> np.ndarray:
+        """The code of each label, -1 for one that is not there; labels are the same when their texts are."""
+        return np.array([self._codes.get(str(label), -1) for label in labels], dtype=np.int64)
 
     @property
     def size(self) -> int:
@@ -38,7 +42,7 @@ class Universe:
         if isinstance(self.labels, range) and isinstance(other.labels, range):
             codes = np.asarray(self.labels, dtype=np.int64) - (other.labels.start if other.size else 0)
             return np.where((codes >= 0) & (codes < other.size), codes, -1)
-        return np.array([other.codes.get(label, -1) for label in self.labels], dtype=np.int64)
+        return other.codes(self.labels)
 
 
 @dataclass(frozen=True)
@@ -139,8 +143,8 @@ def make_set(name: str, members: Sequence[Any], within: Sequence[IndexSet]) -> t
         if parents:
             universe = parents[k].universe
         else:
-            universe = Universe(tuple(dict.fromkeys(labels)))
-        columns.append(Column(universe, np.array([universe.codes.get(label, -1) for label in labels], dtype=np.int64)))
+            universe = Universe(tuple({str(label): label for label in labels}.values()))
+        columns.append(Column(universe, universe.codes(labels)))
     result = IndexSet(Dim(name, len(rows)), tuple(columns))
     outside = np.zeros(len(rows), dtype=bool)
     start = 0
