@@ -125,6 +125,8 @@ class Expressions:
     def _name(self, node: ast.Name) -> Tensor | None:
         if node.name in self.indices.bound:
             return self._index_value(node)
+        if node.name == "pi" and node.name not in self.scope.declarations:
+            return number(sympy.pi)
         declaration = self.scope.find(node.name, node.span, self.indices.bound)
         if declaration is None:
             return None
