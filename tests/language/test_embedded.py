@@ -771,3 +771,23 @@ def models(draw):
 @given(models())
 def test_the_print_of_any_model_parses_to_its_tree(model):
     assert reparsed(model) == model.ast()
+
+
+def test_pandas_labels_are_matched_in_any_order():
+    pandas = pytest.importorskip("pandas")
+    nodes, arcs = ["a", "b", "c"], [("a", "b"), ("b", "c")]
+    m = blv.Model("routes")
+    NODES = m.set("NODES", pandas.Index(nodes))
+    ARCS = m.set("ARCS", pandas.DataFrame(arcs, columns=["tail", "head"]), within=(NODES, NODES))
+    cost = pandas.Series([7.0, 5.0], index=pandas.MultiIndex.from_tuples(arcs[::-1]))
+    c = m.param("cost", ARCS, value=cost)
+    x, f = m.upper.var("x"), m.lower.var("f", ARCS)
+    m.upper.minimize(x**2)
+    m.lower.minimize(blv.sumsq(f - c * x))
+    program = m.program()
+    assert program.sets == {"NODES": tuple(nodes), "ARCS": tuple(arcs)}
+    assert program.parameters[0].value.tolist() == [5.0, 7.0]
+    assert parse(Source("t", m.to_blv())) == m.ast()
+    with pytest.raises(BlvError) as caught:
+        m.param("toll", ARCS, value=cost.iloc[:1])
+    assert caught.value.diagnostics[0].code == "E419"

@@ -11,10 +11,13 @@ from bileveldsl.language.diagnostics import Related, Span
 from bileveldsl.language.embedded.arrays import real_value
 from bileveldsl.language.embedded.declarations import (
     axis_nodes,
+    is_pandas,
+    labels_of,
     let_node,
     member_nodes,
     name_node,
     option_value,
+    series_values,
     source_node,
 )
 from bileveldsl.language.embedded.errors import fail
@@ -101,7 +104,7 @@ class ModelBuilder:
         Parameters
         ----------
         name : str
-        members : iterable of str, int or tuple; range; or `integers(first, last)`, optional
+        members : iterable of str, int or tuple; range; `integers(first, last)`; or an index of pandas, optional
         within : set or tuple of sets, optional
             Every member, or every part of a tuple, must be a member of these.
         source, key : str, optional
@@ -116,13 +119,13 @@ class ModelBuilder:
         node = ast.Set(
             check_name(name, span),
             tuple(name_node(self, part, place.argument("within")) for part in parts),
-            None if members is None else member_nodes(self, members, place.argument(1, "members")),
+            None if members is None else member_nodes(self, name, members, place.argument(1, "members")),
             None if source is None else source_node(source, key, place),
             doc,
             name_span=span,
             span=place.span,
         )
-        handle: IndexSet = self._declare(IndexSet(name, self, span))
+        handle: IndexSet = self._declare(IndexSet(name, self, span, labels_of(node.value)))
         self._enter(node)
         return handle
 
@@ -136,7 +139,8 @@ class ModelBuilder:
         *axes : dim, set or int
         value : array, nested list, number or Expression, optional
             Real, finite, one axis for each axis declared; along a set, in the order of its members. Up to 20
-            entries are written into the text of the model, more into a file beside it. A copy is kept.
+            entries are written into the text of the model, more into a file beside it. A copy is kept. The rows
+            of a pandas Series over sets are matched by their labels.
         source : path, optional
             An npz, npy, csv or json file, relative to the model's folder.
         key : str or tuple of str, optional
@@ -146,7 +150,7 @@ class ModelBuilder:
         Raises
         ------
         BlvError
-            E251, E252 for the name, E260 for an axis, E270 to E274 for the value.
+            E251, E252 for the name, E260 for an axis, E270 to E276 and E4xx for the value.
         """
         place = here()
         span, value_span = place.argument(0, "name"), place.argument("value")
@@ -158,6 +162,8 @@ class ModelBuilder:
         if isinstance(value, Expression):
             literal = Operands(self).node(value, value_span)
         elif value is not None:
+            if is_pandas(value) and any(isinstance(axis, IndexSet) for axis in axes):
+                value = series_values(value, name, axes, value_span)
             array, literal = real_value(value, name, len(axes), value_span)
             if literal is None:
                 origin = ast.DataSource(f"{self.name}.npz", span=value_span)

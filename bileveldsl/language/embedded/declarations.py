@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from numbers import Integral
 from pathlib import PurePath
@@ -63,8 +63,57 @@ def source_node(source: object, key: object, place: Place) -> ast.DataSource:
     return ast.DataSource(path, tuple(check_text(key, place.argument("key")) for key in keys), span=span)
 
 
-def member_nodes(model: ModelBuilder, value: Any, span: Span) -> ast.Expression:
-    """The members of a set: labels, integers, tuples of these, or a range."""
+def is_pandas(value: object) -> bool:
+    """Whether a value is an object of pandas, which need not be installed."""
+    return type(value).__module__.partition(".")[0] == "pandas"
+
+
+def labels_of(node: ast.Expression | None) -> list[Any] | None:
+    """The members that a list or a range of numbers writes out, as labels and tuples of labels."""
+    if isinstance(node, ast.Range):
+        ends = [end.value for end in (node.first, node.last) if isinstance(end, ast.Number)]
+        return list(range(int(ends[0]), int(ends[1]) + 1)) if len(ends) == 2 else None
+    if not isinstance(node, ast.List):
+        return None
+    rows = [[_label_of(part) for part in (i.items if isinstance(i, ast.Tuple) else (i,))] for i in node.items]
+    if any(None in row for row in rows):
+        return None
+    return [row[0] if len(row) == 1 else tuple(row) for row in rows]
+
+
+def _label_of(node: ast.Expression) -> str | int | None:
+    if isinstance(node, ast.Text):
+        return node.value
+    if isinstance(node, ast.Unary) and isinstance(node.operand, ast.Number):
+        return -int(node.operand.value)
+    return int(node.value) if isinstance(node, ast.Number) and node.value.denominator == 1 else None
+
+
+def series_values(series: Any, name: str, axes: Sequence[Any], span: Span) -> Any:
+    """The array of a pandas Series over the axes of a parameter; rows are matched by label, in any order."""
+    from bileveldsl.language.data import LabelledAxis
+    from bileveldsl.language.data.frames import indexed_from_pandas
+    from bileveldsl.language.embedded.expressions import IndexSet
+
+    labelled = []
+    for axis in axes:
+        members = axis.members if isinstance(axis, IndexSet) else None
+        if members is None:
+            shown = getattr(axis, "name", axis)
+            fail("E276", f"the labels of `{shown}` are not known in Python", span, shown=name,
+                 help="declare the set with its members, or give an array in the order of the axis")  # fmt: skip
+        labelled.append(
+            LabelledAxis(axis.name, len(members[0]) if members and isinstance(members[0], tuple) else 1, members)
+        )
+    return indexed_from_pandas(series, labelled, name, span)
+
+
+def member_nodes(model: ModelBuilder, name: str, value: Any, span: Span) -> ast.Expression:
+    """The members of a set: labels, integers, tuples of these, a range, or labels of pandas."""
+    if is_pandas(value):
+        from bileveldsl.language.data.frames import members_from_pandas
+
+        value = members_from_pandas(value, name, span)
     found = members(Operands(model), value, span)
     if found is not None:
         return found

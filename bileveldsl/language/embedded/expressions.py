@@ -225,9 +225,13 @@ class Dimension(Declared):
 
 
 class IndexSet(Declared):
-    """A declared `set`: an axis whose members have labels."""
+    """A declared `set`: an axis whose members have labels; `members` is None where a file or a formula tells them."""
 
-    __slots__ = ()
+    __slots__ = ("members",)
+
+    def __init__(self, name: str, model: ModelBuilder, span: Span, members: list[Any] | None = None):
+        super().__init__(name, model, span)
+        self.members = members
 
     def contains(self, *item: object) -> Condition:
         """The condition that an index, or a tuple of them, is a member."""

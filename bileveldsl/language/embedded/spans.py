@@ -53,9 +53,7 @@ class Place:
 
     def _find_operands(self, operator: str) -> tuple[Span, Span]:
         match self._syntax:
-            case python.BinOp(left=left, op=op, right=right) | python.Compare(
-                left=left, ops=[op], comparators=[right]
-            ):
+            case python.BinOp(left=left, op=op, right=right) | python.Compare(left=left, ops=[op], comparators=[right]):
                 written = _OPERATORS.get(type(op).__name__)
                 if written == operator:
                     return self._part(left), self._part(right)
