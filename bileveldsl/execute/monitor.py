@@ -141,7 +141,7 @@ class Monitor:
     def check(self) -> None:
         """Raise Stop when the time limit is reached."""
         if self.remaining <= 0:
-            raise Stop("time", f"stopped at the time limit of {self.time_limit:g} s")
+            raise Stop("time", f"stopped at the time limit of {self.time_limit:.3g} s")
 
     def event(self, name: str, **fields: Any) -> None:
         """Write a line to the log."""

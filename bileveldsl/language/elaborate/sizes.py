@@ -13,9 +13,7 @@ from bileveldsl.language.data import LabelledAxis, Reader
 from bileveldsl.language.diagnostics import BlvError, Collector, Diagnostic, Related, Span
 from bileveldsl.language.elaborate.scope import ARTICLES, Scope
 from bileveldsl.language.elaborate.sets import IndexSet
-
-UNREAD_SIZE = 1_000_000
-
+from bileveldsl.language.elaborate.tensor import UNREAD_SIZE
 
 @dataclass
 class Sizes:

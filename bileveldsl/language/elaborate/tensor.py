@@ -23,6 +23,10 @@ from bileveldsl.calculus.expr import (
 )  # fmt: skip
 
 
+UNREAD_SIZE = 1_000_000
+"""Stands for the size of a dim whose data could not be read, so that shapes can still be checked by the names."""
+
+
 @dataclass(frozen=True)
 class Tensor:
     """An expression whose indices come in the order `axes`; it may lack labels along which it is constant."""
@@ -85,7 +89,8 @@ def _elementwise_help(a: Tensor, b: Tensor) -> str:
     text = "elementwise operations need equal axes or a scalar"
     if len(a.dims) == 2 and a.dims == b.dims[::-1] and a.dims[0] != a.dims[1]:
         return f"{text}; transpose one of them with .T"
-    if len(a.axes) == len(b.axes) and [d.size for d in a.dims] == [d.size for d in b.dims]:
+    sizes = [d.size for d in a.dims]
+    if UNREAD_SIZE not in sizes and sizes == [d.size for d in b.dims]:
         return f"{text}; the sizes agree but the names do not: declare both with the same dim if they are the same"
     return text
 
