@@ -14,7 +14,7 @@ stood; psi is minimized over the bounds of x by the spectral projected gradient 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 SIGMAS = (1e-1, 1e-2, 1e-3, 1e-4)
 MEMORY = 8  # values that the nonmonotone line search compares with
 SMALLEST_STEP = 1e-9
-PATIENCE = 300  # inner steps without a smaller gradient, after which rounding is taken to be in the way
+PATIENCE = 3000  # inner steps without a smaller gradient, after which there is taken to be none
+ROUNDING = 2 * float(np.finfo(float).eps)  # of a gradient, relative to curvature times point
+DIVERGED = 1e8  # growth of the gradient from which f + sigma F is taken to have no minimum
 POLISH = 1e-12
+NO_MINIMUM = "the penalty function has no finite minimum over the follower's variables"
 
 
 @dataclass(frozen=True)
@@ -71,19 +74,23 @@ class F2BA:
             )
             return self._polished(problem, run(solver, problem, monitor, options["max_iterations"]), options["inner"])
         sigmas = SIGMAS if options["sigma"] is None else (options["sigma"],)
-        result, iterations = None, 0
+        result, iterations = RawPoint(problem.x_start, problem.y_start, "failed", "", {}, 0), 0
         for sigma in sigmas:
             tolerance = monitor.tolerance if sigma == sigmas[-1] else max(monitor.tolerance, 0.1 * sigma**2)
-            start = None if result is None else (result.x, result.y)
-            central = options["form"] == "central"
-            result = run(Penalty(sigma, central, options["inner"], tolerance, _box(problem), start), problem, monitor,
-                         options["max_iterations"])  # fmt: skip
-            iterations += result.iterations
+            solver = Penalty(sigma, options["form"] == "central", options["inner"], tolerance, _box(problem),
+                             (result.x, result.y))  # fmt: skip
+            monitor.best = None  # psi of one penalty does not compare with that of another
+            latest = run(solver, problem, monitor, options["max_iterations"])
+            iterations += latest.iterations
+            if monitor.best is None:  # no step was taken: what the penalty before gave is kept
+                message = NO_MINIMUM if monitor.stopped == "not finite" else latest.message
+                latest = replace(result, status=latest.status, message=message)
+            result = latest
+            if monitor.stopped == "not finite" and monitor.best is None:
+                monitor.stopped = None  # a smaller penalty may do
             if monitor.stopped:
                 break
-        assert result is not None
-        result = RawPoint(result.x, result.y, result.status, result.message, result.measures, iterations)
-        return self._polished(problem, result, options["inner"])
+        return self._polished(problem, replace(result, iterations=iterations), options["inner"])
 
     def _polished(self, problem: CompiledProblem, result: RawPoint, most: int) -> RawPoint:
         """The same x with the follower's answer, computed to rounding."""
@@ -130,6 +137,7 @@ def descend(oracles: Oracles, x: Any, sigma: float, start: Inner, tolerance: Any
     """Minimize f + sigma F in y until the gradient's norm is within the tolerance; the chain, and the steps taken.
 
     The step size is the reciprocal of the largest curvature met; a step that meets half as much again is taken back.
+    Where the gradient grows without end, the chain's point is NaN.
     """
     xp = oracles.engine.xp
 
@@ -141,7 +149,9 @@ def descend(oracles: Oracles, x: Any, sigma: float, start: Inner, tolerance: Any
         return xp.sqrt(xp.vdot(v, v))
 
     def unfinished(s: _Descent) -> Any:
-        return (norm(s.gradient) > tolerance) & (s.steps < most) & (s.since < PATIENCE)
+        size, reachable = norm(s.gradient), ROUNDING * s.curvature * norm(s.point)
+        goal = xp.maximum(tolerance, reachable)
+        return (size > goal) & (size <= largest) & (s.steps < most) & (s.since < PATIENCE)
 
     def body(s: _Descent) -> _Descent:
         y = s.point - s.gradient / s.curvature
@@ -162,9 +172,11 @@ def descend(oracles: Oracles, x: Any, sigma: float, start: Inner, tolerance: Any
         )  # fmt: skip
 
     first = gradient(start.y)
+    largest = DIVERGED * (1 + norm(first))
     state = _Descent(1, start.y, start.y, first, 1.0 + 0.0 * norm(first), start.curvature, norm(first), 0)
     end = oracles.engine.while_loop(unfinished, body, state)
-    return Inner(end.point, end.curvature), end.steps
+    point = xp.where(norm(end.gradient) <= largest, end.point, np.nan)
+    return Inner(point, end.curvature), end.steps
 
 
 def _curvature(oracles: Oracles, x: Any, y: Any, sigma: float) -> Any:
@@ -209,7 +221,7 @@ class Penalty:
     most: int
     tolerance: float
     box: tuple[np.ndarray, np.ndarray]
-    start: tuple[np.ndarray, np.ndarray] | None
+    start: tuple[np.ndarray, np.ndarray]
 
     @property
     def sigmas(self) -> tuple[float, float]:
@@ -217,8 +229,7 @@ class Penalty:
 
     def init(self, oracles: Oracles, x: Any, y: Any) -> State:
         xp = oracles.engine.xp
-        if self.start is not None:
-            x, y = (oracles.engine.asarray(part) for part in self.start)
+        x, y = (oracles.engine.asarray(part) for part in self.start)
         chains = [Inner(y, _curvature(oracles, x, y, s)) for s in self.sigmas]
         plus, minus, value, gradient, steps = self._evaluate(oracles, x, chains[0], chains[1], 1e-2 * self.sigma)
         size = self._norm(oracles, x, gradient)

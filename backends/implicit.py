@@ -7,7 +7,7 @@ equation with the same Hessian, and phi is minimized over the bounds of x by L-B
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +17,7 @@ from scipy import optimize
 from bileveldsl.backend import Capabilities, Option, RawPoint, why_not
 from bileveldsl.execute.driver import guarded
 from bileveldsl.execute.follower import DENSE_LIMIT, FollowerSolver
+from bileveldsl.execute.monitor import Stop
 
 if TYPE_CHECKING:
     from bileveldsl.certify.facts import Fact
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     from bileveldsl.program import Program
 
 ADJOINT_ACCURACY = 1e-10
-"""Relative residual of the adjoint equation; L-BFGS-B needs gradients that agree with the values."""
+"""Largest relative residual of the adjoint equation; L-BFGS-B needs gradients that agree with the values."""
+
+ATTEMPTS = 3
+"""Searches of the leader, each from where the one before stalled."""
 
 
 @dataclass(frozen=True)
@@ -58,38 +62,42 @@ class Implicit:
 
     def solve(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> RawPoint:
         """Minimize phi over the bounds of x; `monitor.tolerance` is on the norm of its projected gradient."""
-        return guarded(lambda: self._minimize(problem, options, monitor), problem, monitor)
+        with np.errstate(all="ignore"):  # values tell
+            return guarded(lambda: self._minimize(problem, options, monitor), problem, monitor)
 
     def _minimize(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> RawPoint:
         dense = (
             problem.ny <= DENSE_LIMIT if options["linear_solver"] is None else options["linear_solver"] == "cholesky"
         )
-        phi = HyperObjective(problem, options["follower_tolerance"], dense)
+        accuracy = min(ADJOINT_ACCURACY, 1e-3 * monitor.tolerance)
+        phi = HyperObjective(problem, options["follower_tolerance"], dense, accuracy)
         x = np.array(problem.x_start)
         # L-BFGS-B measures the largest component of the projected gradient, we its length.
+        most = options["max_iterations"]
         settings = {
-            "maxiter": options["max_iterations"], "maxfun": 20 * options["max_iterations"], "maxcor": options["memory"],
+            "maxfun": 20 * most, "maxcor": options["memory"],
             "ftol": 0.0, "gtol": 0.5 * monitor.tolerance / np.sqrt(max(1, problem.nx)),
         }  # fmt: skip
-        iterations, message, remaining = 0, "", 3
-        while remaining:
-            # A search that stalls on rounding errors starts again with a fresh memory, from where it stopped.
-            remaining -= 1
+        iterations, norm, objective = 0, np.inf, phi.__call__
+        for _ in range(ATTEMPTS):
             result = optimize.minimize(
-                phi, x, jac=True, method="L-BFGS-B", bounds=optimize.Bounds(problem.x_lower, problem.x_upper),
-                options=settings, callback=lambda x: phi.report(monitor, x),
+                objective, x, jac=True, method="L-BFGS-B", bounds=optimize.Bounds(problem.x_lower, problem.x_upper),
+                options={**settings, "maxiter": most - iterations}, callback=lambda x: phi.report(monitor, x),
             )  # fmt: skip
-            iterations, message = iterations + result.nit, result.message
-            moved, x = not np.array_equal(result.x, x), result.x
-            if result.success or not moved:
+            x, iterations = result.x, iterations + result.nit
+            norm = projected_norm(problem, x, phi(x)[1])
+            if norm <= monitor.tolerance or iterations >= most:
                 break
-        _, gradient = phi(x)
-        norm = projected_norm(problem, x, gradient)
+            objective = phi.differences(x)  # the search may have met the rounding of the values
         status: Literal["converged", "limit", "failed"]
-        status = "converged" if norm <= monitor.tolerance else "limit" if result.status == 1 else "failed"
-        return RawPoint(
-            x, phi.y, status, str(message), {"hypergradient_norm": norm, "follower_residual": phi.residual}, iterations
-        )
+        status = "converged" if norm <= monitor.tolerance else "limit" if iterations >= most else "failed"
+        message = {
+            "converged": f"converged in {iterations} iterations",
+            "limit": f"stopped at the limit of {most} iterations",
+            "failed": "the line search finds no better point",
+        }[status]
+        measures = {"hypergradient_norm": norm, "follower_residual": phi.residual}
+        return RawPoint(x, phi.y, status, message, measures, iterations)
 
 
 @dataclass
@@ -99,6 +107,7 @@ class HyperObjective:
     problem: CompiledProblem
     tolerance: float
     dense: bool
+    accuracy: float = ADJOINT_ACCURACY
     x: np.ndarray | None = None
     y: np.ndarray = field(default_factory=lambda: np.zeros(0))
     adjoint: np.ndarray | None = None
@@ -110,18 +119,34 @@ class HyperObjective:
         self._follower = FollowerSolver(self.problem, self.tolerance, self.dense)
 
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Where phi has no value, it is taken to rise as steeply as it fell, so that a line search comes back."""
         if self.x is not None and np.array_equal(x, self.x):
             return self.value, self.gradient
         problem, follower = self.problem, self._follower
         start = np.array(problem.y_start) if self.x is None else self._predicted(x)
         if self.x is None:
             follower.tolerance *= max(1.0, float(np.linalg.norm(np.asarray(problem.grad_f_y(x, start)))))
-        y, self.residual = follower.solve(x, start)
+        y, residual = follower.solve(x, start)
         value, upper_x, upper_y = (np.asarray(part) for part in problem.value_and_grad_F(x, y))
-        self.adjoint = follower.apply_inverse(x, y, upper_y, ADJOINT_ACCURACY, self.adjoint)
-        self.x, self.y, self.value = np.array(x), y, float(value)
-        self.gradient = upper_x - np.asarray(problem.cross(x, y, self.adjoint))
+        adjoint = follower.apply_inverse(x, y, upper_y, self.accuracy, self.adjoint)
+        gradient = upper_x - np.asarray(problem.cross(x, y, adjoint))
+        if not (np.isfinite(residual) and np.isfinite(value) and np.isfinite(gradient).all()):
+            if self.x is None:
+                raise Stop("not finite", "the hyper-objective or its gradient is not finite")
+            return self.value + abs(float(self.gradient @ (x - self.x))), -self.gradient
+        self.x, self.y, self.adjoint, self.residual = np.array(x), y, adjoint, residual
+        self.value, self.gradient = float(value), gradient
         return self.value, self.gradient
+
+    def differences(self, origin: np.ndarray) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+        """phi - phi(origin) from gradients by the trapezoid rule, which near the origin loses no digits."""
+        _, first = self(origin)
+
+        def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
+            _, gradient = self(x)
+            return 0.5 * float((first + gradient) @ (x - origin)), gradient
+
+        return objective
 
     def _predicted(self, x: np.ndarray) -> np.ndarray:
         """The follower's answer to first order: dy = -f_yy^-1 f_yx dx."""
@@ -133,6 +158,7 @@ class HyperObjective:
 
     def report(self, monitor: Monitor, x: np.ndarray) -> None:
         value, gradient = self(x)
+        self.problem.count(iterations=1)
         monitor.report(
             value, {"hypergradient_norm": projected_norm(self.problem, x, gradient)}, (x, self.y), merit=value
         )

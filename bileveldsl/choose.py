@@ -89,7 +89,12 @@ def require_backend(explanation: Explanation, program: Program, wanted: str) -> 
 
 
 def _objection(backend: Backend, program: Program, facts: Sequence[Fact]) -> str | None:
-    return backend.available() or backend.admits(program, facts)
+    try:
+        return backend.available() or backend.admits(program, facts)
+    except Exception as error:
+        if backend.name in registry.BUILT_IN:
+            raise
+        return f"its plugin failed to say whether it accepts the model ({type(error).__name__}: {error})"
 
 
 def _evidence(program: Program, facts: Sequence[Fact]) -> str:

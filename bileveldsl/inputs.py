@@ -110,7 +110,7 @@ def settings_of(program: Program, given: Mapping[str, Any]) -> dict[str, Any]:
         value = result[name]
         if value is None and name == "time_limit":
             continue
-        number = isinstance(value, numbers.Real) and not isinstance(value, bool) and lowest <= value < LARGEST
+        number = isinstance(value, numbers.Real) and not isinstance(value, bool) and lowest <= float(value) < LARGEST
         if not number or (name == "tol" and value == 0) or (whole and value != int(value)):
             kind = f"a whole number >= {lowest}" if whole else "a positive number"
             wrong.append(Diagnostic("E608", f"the setting {name} is {value!r}", help=f"it must be {kind}"))

@@ -34,9 +34,10 @@ class Entry:
             return backend
         try:
             loaded = EntryPoint(self.name, self.target, GROUP).load()()
+            complete = isinstance(loaded, Backend) and (loaded.available(), loaded.capabilities.describe())
         except Exception as error:  # a stranger's code may fail in any way, and must not take the others with it
             raise _broken(self, f"{type(error).__name__}: {error}") from error
-        if not isinstance(loaded, Backend):
+        if not complete:
             raise _broken(self, "it has not the attributes of a backend")
         if loaded.name != self.name:
             raise _broken(self, f"it calls itself {loaded.name!r}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import platform
 import time
@@ -21,7 +20,7 @@ from bileveldsl.language.diagnostics import BlvError, Diagnostic
 from bileveldsl.program import Level, Program
 from bileveldsl.reduce import REDUCTIONS, Point, reduce_program
 from bileveldsl.solution import AxisMembers, Objective, Solution, Status, Work
-from bileveldsl.verify import Verified, verify_point
+from bileveldsl.verify import Verified, model_digest, verify_point
 
 if TYPE_CHECKING:
     from bileveldsl.certify.facts import Fact
@@ -161,7 +160,7 @@ class Run:
             seed=settings["seed"],
             options={key: value for key, value in values.items() if value is not None},
             versions=_versions(problem.engine.name),
-            model_sha256=hashlib.sha256(self.model.to_blv().encode()).hexdigest(),
+            model_sha256=model_digest(self.model),
             data_sha256=program.digests,
             axes=_axes(program),
         )

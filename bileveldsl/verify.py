@@ -6,8 +6,10 @@ points, and the status that a user sees follows from the numbers measured here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from bileveldsl.certify.facts import Fact
     from bileveldsl.execute.problem import CompiledProblem
     from bileveldsl.model import Model
+    from bileveldsl.program import Program
 
 RANDOM_STARTS = 20
 DENSE_LIMIT = 1500
@@ -112,15 +115,27 @@ def _judge(v: Verification, better: float, method: str) -> tuple[Status, str]:
     )
 
 
-def verify_solution(model: Model, data: Mapping[str, Any], *, seed: int = 0) -> Solution:
+def verify_solution(
+    model: Model,
+    stored: Mapping[str, Any],
+    *,
+    set: Mapping[str, Any] | None = None,
+    data: Sequence[Path] = (),
+    seed: int = 0,
+    tol: float = 1e-6,
+) -> Solution:
     """A stored solution, checked anew: status, message, objectives and verification are those measured now.
 
     Parameters
     ----------
     model
         The model that the solution is of.
-    data
-        The solution object of `Solution.to_json`; its values and its tolerance are used, its claims are not.
+    stored
+        The solution object of `Solution.to_json`; its values are used, its claims and its tolerance are not.
+    set, data
+        Values that replace parameters, as for `solve`.
+    tol
+        The tolerance of gap, violation and hyper-gradient norm.
 
     Raises
     ------
@@ -131,30 +146,43 @@ def verify_solution(model: Model, data: Mapping[str, Any], *, seed: int = 0) -> 
     from bileveldsl.certify.lower_level import certify
     from bileveldsl.execute.engine import engine
     from bileveldsl.execute.problem import compile_problem
-    from bileveldsl.inputs import packed
+    from bileveldsl.inputs import packed, parameter_values
     from bileveldsl.reduce import REDUCTIONS, reduce_program
 
-    stored = Solution.from_json(data)
-    program = model.program()
+    solution = Solution.from_json(stored)
+    program = model.program(**parameter_values(model, set or {}, data))
     facts, _ = check_claims(program, certify(program))
     reduced, _, _ = reduce_program(program, REDUCTIONS)
     if len(reduced.lower) != 1 or any(level.constraints for level in reduced.levels):
         text = "solutions of models with constraints or several followers cannot be verified yet"
         raise BlvError([Diagnostic("E607", text, program.lower[0].span)])
     problem = compile_problem(reduced, engine("numpy"))
-    x, y = packed(problem.x, stored), packed(problem.y, stored)
-    found = verify_point(problem, x, y, facts, seed=seed, tol=stored.verification.tolerance)
+    x, y = packed(problem.x, solution), packed(problem.y, solution)
+    found = verify_point(problem, x, y, facts, seed=seed, tol=tol)
+    changed = _changed(model, program, solution)
     values = {"upper": float(problem.F(x, y)), program.lower[0].name: float(problem.f(x, y))}
     signed = {level.name: values[level.name] * (1 if level.sense == "minimize" else -1) for level in program.levels}
     return replace(
-        stored,
+        solution,
         status=found.status,
-        message=found.message,
+        message="; ".join([found.message, *changed]),
         upper=Objective("upper", program.upper.sense, signed["upper"]),
         lower=tuple(Objective(level.name, level.sense, signed[level.name]) for level in program.lower),
         verification=found.verification,
         certificates=tuple(fact.to_json() for fact in facts),
     )
+
+
+def model_digest(model: Model) -> str:
+    """The sha256 of a model's canonical text, which comments and spacing do not change."""
+    return hashlib.sha256(model.to_blv().encode()).hexdigest()
+
+
+def _changed(model: Model, program: Program, solution: Solution) -> list[str]:
+    """What is not as it was when the solution was stored."""
+    notes = [] if solution.model_sha256 == model_digest(model) else ["the model has changed since it was solved"]
+    files = [name for name, digest in program.digests.items() if solution.data_sha256.get(name, digest) != digest]
+    return [*notes, *(f"{name} has changed since it was solved" for name in files)]
 
 
 # ---- the follower ---------------------------------------------------------------------------
@@ -284,7 +312,9 @@ def _solve_adjoint(
         matrix = np.asarray(problem.hessian_yy(x, y))[np.ix_(free, free)]
         if not np.isfinite(matrix).all():
             return None
-        solution = np.linalg.lstsq(matrix, target, rcond=None)[0]
+        values, vectors = np.linalg.eigh(matrix)
+        kept = np.abs(values) > count * np.finfo(float).eps * np.abs(values).max()
+        solution = vectors[:, kept] @ ((vectors[:, kept].T @ target) / values[kept])
     else:
         operator = LinearOperator((count, count), matvec=product, rmatvec=product, dtype=float)
         solution = minres(operator, target, rtol=1e-13, maxiter=20 * count)[0]

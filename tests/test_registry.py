@@ -39,6 +39,8 @@ def plugins(monkeypatch):
     """Offer entry points as if packages had been installed."""
     module = ModuleType("a_plugin")
     module.Mine, module.Missing, module.no_backend, module.fails = Mine, Missing, dict, lambda: 1 / 0
+    module.Late = type("Late", (Mine,), {"available": lambda self: 1 / 0})
+    module.Vague = type("Vague", (Mine,), {"capabilities": None})
     monkeypatch.setitem(sys.modules, "a_plugin", module)
 
     def offer(**targets):
@@ -89,6 +91,8 @@ def test_a_plugin_cannot_take_the_place_of_a_built_in_backend(plugins):
         ("a_module_that_is_not_there:Mine", "ModuleNotFoundError"),
         ("a_plugin:Nothing", "AttributeError"),
         ("a_plugin:fails", "ZeroDivisionError"),
+        ("a_plugin:Late", "ZeroDivisionError"),
+        ("a_plugin:Vague", "AttributeError"),
         ("a_plugin:no_backend", "not the attributes"),
         ("a_plugin:Missing", "calls itself 'missing'"),
     ],

@@ -1,4 +1,4 @@
-"""What a model declares, as plain data for other programs: from its syntax tree alone, without names or files looked up."""
+"""What a model declares, as plain data for other programs, from its syntax tree alone."""
 
 from __future__ import annotations
 

@@ -22,8 +22,11 @@ class Point:
 class Reduction(Protocol):
     """A rewrite of one program into another; `exact` tells whether their solutions correspond one to one."""
 
-    name: str
-    exact: bool
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def exact(self) -> bool: ...
 
     def accepts(self, program: Program) -> bool:
         """Whether the rewrite applies to this program and changes it."""

@@ -101,7 +101,7 @@ def test_a_local_optimum_of_a_curved_problem():
 def test_a_follower_where_newtons_method_alone_diverges():
     text = """model far
     upper { var x in [0, 5] start 1; minimize (y - 2)^2 }
-    lower { var y start 100; minimize sqrt(1 + (y - x)^2) + 1e-3*(y - x)^2 }
+    lower { var y start 100; minimize sqrt(1 + (y - x)^2) + 1e-3*(y - x)^2; assume strongly_convex(2e-3) }
     """
     solution = loads(text).solve("implicit")
     assert solution.status is Status.LOCALLY_OPTIMAL
@@ -214,6 +214,18 @@ def test_a_tighter_tolerance_is_reached():
     for tolerance in (1e-3, 1e-6, 1e-9):
         point = run(problem_of(loads(CURVED)), Monitor(tolerance))
         assert point.status == "converged" and point.measures["hypergradient_norm"] <= tolerance
+
+
+@pytest.mark.parametrize("constant", [1e8, 1e12])
+def test_a_large_constant_in_the_objective_does_not_hide_the_optimum(constant):
+    text = f"""model shifted
+    param c = {constant!r}
+    upper {{ var x in [0, 10] start 1; minimize c + (x - 3)^2 + (y - 1)^2 + exp(x/10) }}
+    lower {{ var y; minimize (y - x)^2 + exp(y/5) }}
+    """
+    shifted = loads(text).solve("implicit")
+    assert shifted.status is Status.LOCALLY_OPTIMAL
+    assert shifted["x"] == pytest.approx(loads(text).solve("implicit", set={"c": 0})["x"], abs=1e-6)
 
 
 def test_jax_gives_the_same_answer():

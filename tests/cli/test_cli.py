@@ -83,6 +83,21 @@ def test_verify_refuses_a_point_that_is_no_solution(run):
     assert result.stdout.startswith(Status.NOT_VERIFIED.sentence)
 
 
+def test_json_on_stdout_and_in_the_file_are_the_same(run):
+    result = run("solve", "toy.blv", "-o", "toy.json", "--json")
+    assert result.stdout == Path("toy.json").read_text()
+
+
+def test_a_start_without_a_variable_is_refused(run):
+    run("solve", "toy.blv", "-o", "toy.json")
+    data = json.loads(Path("toy.json").read_text())
+    del data["values"]["x"]
+    Path("toy.json").write_text(json.dumps(data))
+    result = run("solve", "toy.blv", "--start", "toy.json")
+    assert result.exit_code == 2
+    assert "E634" in result.stderr
+
+
 def test_set_replaces_a_parameter(run):
     values = json.loads(run("solve", "toy.blv", "--json", "--set", "shift=5").stdout)["values"]
     assert values["x"] == pytest.approx(3.0, abs=1e-6)
@@ -116,6 +131,7 @@ def test_options_of_the_backend_seed_and_start_reach_the_solver(run):
         (["solve", "toy.blv", "-o", "nowhere/toy.json"], 2, "does not exist"),
         (["solve", "toy.blv", "--start", "toy.blv"], 2, "E631"),
         (["verify", "toy.blv", "toy.blv"], 2, "E631"),
+        (["show", "toy.blv", "--kkt", "--gradients"], 2, "without --gradients"),
         (["explain", "E999"], 2, "no diagnostic E999"),
         (["explain", "missing.blv"], 2, "does not exist"),
         (["solve", "faulty.blv"], 1, "name z"),
@@ -156,7 +172,8 @@ def test_check_says_the_facts_and_the_verdict(run):
     result = run("check", "toy.blv")
     assert result.exit_code == 0, result.output
     assert "lower.objective: strongly_convex" in result.stdout
-    assert "implicit" in result.stdout
+    assert "\nimplicit: lower level strongly convex" in result.stdout
+    assert "\nnot f2ba: " in result.stdout
 
 
 def test_check_json_has_diagnostics_facts_and_verdict(run):
@@ -217,7 +234,10 @@ def test_explain_says_the_path_and_why_not_the_others(run):
 
 
 def test_show_prints_both_levels(run):
-    assert "minimize" in run("show", "toy.blv").stdout
+    plain = run("show", "toy.blv").stdout
+    assert plain.count("minimize") == 2
+    assert run("show", "toy.blv", "--gradients").stdout.startswith(plain.rstrip())
+    assert run("show", "toy.blv", "--kkt").stdout.count("minimize") == 1
     assert "\\min" in run("show", "toy.blv", "--latex").stdout
 
 

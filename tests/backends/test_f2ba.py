@@ -1,0 +1,266 @@
+"""F2BA minimizes the penalty's estimate of phi, with the bias of theory, and reports the follower's own answer."""
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from quadratic import Quadratic
+
+from bileveldsl import loads
+from bileveldsl.backend import parse_options
+from bileveldsl.backends.f2ba import F2BA, Inner, Published, descend
+from bileveldsl.execute.codegen import Function
+from bileveldsl.execute.driver import run as drive
+from bileveldsl.execute.engine import jax_engine, numpy_engine
+from bileveldsl.execute.monitor import Monitor
+from bileveldsl.execute.problem import compile_problem
+from bileveldsl.solution import Status
+
+TOY = "model toy; upper { var x in [0, 10] start 1; minimize (x - 3)^2 + (y - 1)^2 }; lower { var y; minimize (y - x)^2 }"
+GALET = """model galet
+upper {{ var x start {}; minimize x^2 + u - sin(v) }}
+lower {{ var u start {}; var v start {}; minimize (x + u - sin(v))^2 / 2 }}
+"""
+PBGD = """model pbgd
+upper {{ var x in [0, 3] start {}; minimize cos(4*y + 2) / (1 + exp(2 - 4*x)) + 0.5*log((4*x - 2)^2 + 1) }}
+lower {{ var y start {}; minimize (x + y)^2 + x*sin(x + y)^2 }}
+"""
+MINIMA = {0.3824: 0.4427, 1.2152: 0.1999, 2.8296: 1.2435}
+
+
+def problem_of(model, engine=None):
+    return compile_problem(model.program(), engine or numpy_engine())
+
+
+def run(problem, monitor=None, **options):
+    backend = F2BA()
+    return backend.solve(problem, parse_options("f2ba", backend.options, options), monitor or Monitor())
+
+
+# ---- the bias of the penalty ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["central", "forward"])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_estimate_is_minimized_exactly(seed, form):
+    quadratic = Quadratic.random(seed)
+    for sigma in (1e-1, 1e-3):
+        point = run(problem_of(quadratic.model()), Monitor(1e-8), form=form, sigma=sigma)
+        expected = quadratic.penalty_optimum(sigma, -sigma if form == "central" else 0.0)
+        np.testing.assert_allclose(point.x, expected, atol=1e-7)
+        np.testing.assert_allclose(point.y, quadratic.answer(point.x), atol=1e-9)
+
+
+@pytest.mark.parametrize(("form", "order"), [("forward", 1), ("central", 2)])
+@pytest.mark.parametrize("seed", range(2))
+def test_the_distance_to_the_optimum_has_the_order_of_the_difference(seed, form, order):
+    quadratic = Quadratic.random(seed)
+    problem, optimum = problem_of(quadratic.model()), quadratic.optimum()
+    sigmas = np.array([1e-1, 1e-2, 1e-3])
+    errors = [
+        np.linalg.norm(run(problem, Monitor(1e-10), form=form, sigma=sigma).x - optimum) for sigma in sigmas
+    ]  # fmt: skip
+    slope = np.polyfit(np.log(sigmas), np.log(errors), 1)[0]
+    assert slope == pytest.approx(order, abs=0.1)
+    assert errors[0] < 1  # the penalty is in its asymptotic range from the start
+
+
+def test_the_default_agrees_with_implicit_within_the_bias():
+    quadratic = Quadratic.random(5)
+    implicit, f2ba = (quadratic.model().solve(backend) for backend in ("implicit", "f2ba"))
+    assert f2ba.status is Status.LOCALLY_OPTIMAL
+    np.testing.assert_allclose(f2ba["x"], implicit["x"], atol=1e-6)
+    assert f2ba.upper.objective == pytest.approx(implicit.upper.objective, abs=1e-9)
+    assert f2ba.work.hvp == f2ba.work.hessian == f2ba.work.cross == 0
+
+
+@pytest.mark.parametrize("form", ["central", "forward", "paper"])
+def test_the_value_reported_is_phi_and_not_the_penaltys(form):
+    quadratic = Quadratic.random(1)
+    sigma = 0.1
+    solution = quadratic.model().solve("f2ba", options={"form": form, "sigma": sigma, "max_iterations": 200})
+    x = solution["x"]
+    np.testing.assert_allclose(solution["y"], quadratic.answer(x), atol=1e-9)
+    assert solution.upper.objective == pytest.approx(quadratic.phi(x), abs=1e-9)
+    assert quadratic.F(x, quadratic.answer(x, sigma)) < quadratic.phi(x) - 1e-4  # what the penalty would promise
+    assert solution.verification.lower_gap <= 1e-9
+
+
+def test_bounds_hold_and_the_projected_gradient_vanishes():
+    quadratic = Quadratic.random(2)
+    solution = quadratic.model(-0.2, 0.2).solve("f2ba")
+    x = solution["x"]
+    assert (np.abs(x) <= 0.2).all() and (np.abs(x) == 0.2).any()
+    np.testing.assert_allclose(np.clip(x - quadratic.gradient(x), -0.2, 0.2), x, atol=1e-5)
+
+
+# ---- Algorithm 2 ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 30])
+def test_the_papers_form_is_algorithm_2_step_by_step(steps):
+    q = Quadratic.random(7)
+    sigma, inner, tau, eta = 0.05, 6, 0.08, 0.03
+    x, y = np.zeros(3), np.zeros(4)
+    z = y
+    for _ in range(steps):  # Chen, Xu, Zhang 2024, Algorithm 2
+        for _ in range(inner):
+            z = z - tau * (q.A @ z - q.B @ x)
+            y = y - tau * (sigma * q.C @ (y - q.t) + q.A @ y - q.B @ x)
+        x = x - eta * ((x - q.d) + (-q.B.T @ y + q.B.T @ z) / sigma)
+    solver = Published(sigma, inner, tau, eta, (np.full(3, -100.0), np.full(3, 100.0)), 1e-12)
+    point = drive(solver, problem_of(q.model()), Monitor(1e-12), steps)
+    np.testing.assert_allclose(point.x, x, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(point.y, z, rtol=0, atol=1e-12)
+    options = {"form": "paper", "sigma": sigma, "K": inner, "tau": tau, "eta": eta, "max_iterations": steps}
+    through = run(problem_of(q.model()), Monitor(1e-12), **options)
+    np.testing.assert_allclose(through.x, x, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(through.y, q.answer(x), atol=1e-9)
+
+
+def test_the_papers_form_reaches_the_point_where_its_estimate_vanishes():
+    q = Quadratic.random(7)
+    options = {"form": "paper", "sigma": 0.01, "K": 100, "tau": 0.2, "eta": 0.05}
+    point = run(problem_of(q.model()), Monitor(1e-8), **options)
+    assert point.status == "converged"
+    np.testing.assert_allclose(point.x, q.penalty_optimum(0.01, 0.0), atol=1e-6)
+
+
+def test_the_papers_form_projects_onto_the_bounds():
+    options = {"form": "paper", "K": 20, "tau": 0.3, "eta": 0.1}
+    text = "model m; upper { var x in [0, 1] start 0.5; minimize (y - 3)^2 }; lower { var y; minimize (y - 2*x)^2 }"
+    point = run(problem_of(loads(text)), **options)
+    assert point.status == "converged" and point.x.tolist() == [1.0]
+    assert point.y[0] == pytest.approx(2)
+
+
+def test_steps_that_are_too_long_end_in_a_finite_point():
+    quadratic = Quadratic.random(7)
+    point = run(problem_of(quadratic.model()), form="paper", tau=10.0)
+    assert point.status == "failed" and "not finite" in point.message
+    assert np.isfinite(point.x).all() and np.isfinite(point.y).all()
+
+
+# ---- the inner method -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kappa", [1.0, 1e2, 1e5])
+@pytest.mark.parametrize("guess", [1e-6, 1.0, 1e9])
+def test_the_inner_method_needs_no_step_size(kappa, guess):
+    quadratic = Quadratic.random(3, kappa=kappa)
+    x = np.array([1.0, -1, 2])
+    problem = problem_of(quadratic.model())
+    inner, steps = descend(problem.pure, x, 0.1, Inner(np.full(4, 10.0), guess), 1e-8, 20000)
+    gradient = problem.grad_f_y(x, inner.y) + 0.1 * problem.grad_F_y(x, inner.y)
+    assert np.linalg.norm(gradient) <= 1e-8 and steps < 20000 / 2
+    np.testing.assert_allclose(inner.y, quadratic.answer(x, 0.1), atol=1e-7)
+
+
+def test_the_inner_method_stops_at_its_limit_of_steps():
+    problem = problem_of(Quadratic.random(3, kappa=1e5).model())
+    _, steps = descend(problem.pure, np.ones(3), 0.1, Inner(np.full(4, 10.0), 1.0), 1e-12, 17)
+    assert steps == 17
+
+
+# ---- followers that are not strongly convex -------------------------------------------------
+
+
+@pytest.mark.parametrize("start", [(2, 1, -1), (-3, 0, 2), (0, -2, 0.5), (1, 3, 4)])
+def test_the_galet_toy_is_stationary_at_one_half_and_no_more_is_claimed(start):
+    solution = loads(GALET.format(*start)).solve("f2ba")
+    assert solution["x"] == pytest.approx(0.5, abs=1e-5)
+    assert solution["u"] - math.sin(solution["v"]) == pytest.approx(-0.5, abs=1e-5)
+    assert solution.upper.objective == pytest.approx(-0.25, abs=1e-9)  # f(x, y_sigma) = -1/4 - sigma lies below
+    assert solution.status is Status.STATIONARY
+    assert solution.verification.lower_gap is None and solution.status.exit_code == 4
+
+
+@pytest.mark.parametrize("start", [(0.2, 0.0), (1.0, 0.5), (2.9, -2.0), (2.0, -5.0), (1.7, 8.0)])
+def test_the_pbgd_toy_ends_at_a_local_minimum_of_phi(start):
+    solution = loads(PBGD.format(*start)).solve("f2ba")
+    (found,) = [x for x in MINIMA if abs(x - solution["x"]) < 1e-3]
+    assert solution["y"] == pytest.approx(-solution["x"], abs=1e-8)
+    assert solution.upper.objective == pytest.approx(MINIMA[found], abs=1e-4)
+    assert solution.status is Status.STATIONARY
+
+
+def test_a_follower_left_in_its_worse_well_is_not_verified():
+    text = """model wells
+    upper { var x in [-0.1, 0.1]; minimize (x - 0.05)^2 + y }
+    lower { var y start 1; minimize (y^2 - 1)^2 + 0.3*y + x*y }
+    """
+    solution = loads(text).solve("f2ba")
+    assert solution["y"] > 0.9  # the backend stays in the well where it began
+    assert solution.status is Status.NOT_VERIFIED and solution.status.exit_code == 4
+
+
+def test_a_maximum_of_the_follower_as_start_is_not_verified():
+    text = "model top; upper { var x in [-1, 1]; minimize x^2 }; lower { var y start 0; minimize cos(y) }"
+    solution = loads(text).solve("f2ba")
+    assert solution["y"] == 0 and solution.status is Status.NOT_VERIFIED
+
+
+# ---- the run --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["central", "forward", "paper"])
+def test_the_work_is_exactly_the_calls_made(monkeypatch, form):
+    calls: Counter[str] = Counter()
+    evaluate = Function.with_constants
+
+    def counted(function, *arguments):
+        calls[function.source.split("(")[0].removeprefix("def ")] += 1
+        return evaluate(function, *arguments)
+
+    problem = problem_of(loads(TOY))
+    monkeypatch.setattr(Function, "with_constants", counted)
+    point = run(problem, form=form, max_iterations=40)
+    assert problem.work == {
+        "f": calls["F"] + calls["value_and_grad_F"], "g": calls["f"] + calls["value_and_grad_f"],
+        "grad_f": calls["grad_F"] + calls["grad_F_y"] + calls["value_and_grad_F"],
+        "grad_g": calls["grad_f"] + calls["grad_f_y"] + calls["value_and_grad_f"],
+        "hvp": 0, "cross": 0, "hessian": 0, "iterations": point.iterations,
+    }  # fmt: skip
+    assert sum(calls.values()) > 20
+
+
+@pytest.mark.parametrize("form", ["central", "forward", "paper"])
+def test_no_time_at_all_still_gives_a_point(form):
+    point = run(problem_of(loads(TOY)), Monitor(time_limit=0.0), form=form)
+    assert point.status == "limit" and np.isfinite([*point.x, *point.y]).all()
+    assert point.y[0] == pytest.approx(point.x[0], abs=1e-9)
+
+
+def test_stopped_later_the_point_of_the_finer_penalty_is_kept():
+    """Values of psi for different penalties do not compare: a coarse one promises more."""
+    quadratic = Quadratic.random(0)
+    problem = problem_of(quadratic.model())
+
+    def distance(point):
+        return np.linalg.norm(point.x - quadratic.optimum())
+
+    first = distance(run(problem, form="forward", sigma=1e-1))
+    for stop_at in ("iteration", "start"):
+        seen = []
+
+        class Hook(Monitor):
+            def report(self, *arguments, stop_at=stop_at, seen=seen, **keywords):
+                seen.append(arguments[0])
+                later = len(seen) > 1 and abs(seen[-1] - seen[-2]) > 1e-3 and len(seen) > 5
+                super().report(*arguments, **keywords)
+                if later:
+                    raise KeyboardInterrupt
+
+        point = run(problem, Hook(), form="forward")
+        assert point.status == "limit"
+        assert distance(point) < 0.5 * first
+
+
+def test_both_engines_agree():
+    pytest.importorskip("jax")
+    model = Quadratic.random(0).model()
+    points = [run(problem_of(model, engine())) for engine in (numpy_engine, jax_engine)]
+    assert [type(point.x) for point in points] == [np.ndarray] * 2
+    np.testing.assert_allclose(points[0].x, points[1].x, atol=1e-7)
+    np.testing.assert_allclose(points[0].y, points[1].y, atol=1e-7)
