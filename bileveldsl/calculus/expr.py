@@ -12,7 +12,6 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
-from weakref import WeakValueDictionary
 
 import numpy as np
 import sympy
@@ -99,6 +98,12 @@ MAX_DEPTH = 50
 MAX_OPERATIONS = 20_000
 """Functions with more operations than this are not merged into one."""
 
+MAX_REPEATED = 50
+"""Functions are not merged into one that would write out again parts of more operations than this."""
+
+SMALL = 8
+"""A part of fewer operations may be written out any number of times."""
+
 COMPLEX = (sympy.re, sympy.im, sympy.arg, sympy.conjugate)
 """Functions are not merged into one that sympy splits into these, as it does Abs(exp(log(x))) for a real x."""
 
@@ -112,62 +117,79 @@ def apply(fn: sympy.Expr, args: Sequence[Expr]) -> Expr:
     free = fn.free_symbols
     operands = {argument(k): arg for k, arg in enumerate(args) if argument(k) in free}
     everything = {axis for arg in operands.values() for axis in arg.axes}
-    nodes: dict[Expr, sympy.Symbol] = {}
+    maps = {arg for arg in operands.values() if isinstance(arg, Map) and arg.children and set(arg.axes) == everything}
+    maps -= {child for arg in maps for child in arg.children}  # is computed anyway
 
-    def placeholder(node: Expr) -> sympy.Symbol:
-        if node not in nodes:
-            nodes[node] = sympy.Symbol(f"w{len(nodes)}", real=True)
-        return nodes[node]
-
-    merged: dict[sympy.Symbol, sympy.Expr] = {}
-    apart: dict[sympy.Symbol, sympy.Expr] = {}
-    for symbol, arg in operands.items():
-        if not isinstance(arg, Map):
-            apart[symbol] = placeholder(arg)
-        elif not arg.children:
-            apart[symbol] = arg.fn
-        elif set(arg.axes) == everything:
-            merged[symbol] = arg.fn.xreplace({k: placeholder(child) for k, child in arg.operands.items()})
-        else:
-            number, rest = arg.fn.as_coeff_Mul()
-            apart[symbol] = number * placeholder(arg if number == 1 else apply(rest, arg.children))
-    whole = fn.xreplace(merged | apart) if _fits(fn, merged) else None
-    if whole is None or any(isinstance(part, COMPLEX) for part in sympy.preorder_traversal(whole)):
-        whole = fn.xreplace(apart | {symbol: placeholder(operands[symbol]) for symbol in merged})
+    parts, nodes = _put_in({symbol: _opened(arg, arg in maps) for symbol, arg in operands.items()})
+    whole = fn.xreplace(parts) if not maps or _fits(fn, parts) else None
+    if whole is None or (maps and any(isinstance(part, COMPLEX) for part in sympy.preorder_traversal(whole))):
+        parts, nodes = _put_in({symbol: _opened(arg, False) for symbol, arg in operands.items()})
+        whole = fn.xreplace(parts)
     result = _map(whole, nodes)
     if isinstance(result, Map) and set(result.axes) != everything:  # fewer labels: now more can be merged
         return apply(result.fn, result.children)
     return result
 
 
-def _fits(fn: sympy.Expr, merged: Mapping[sympy.Symbol, sympy.Expr]) -> bool:
-    """Whether a function with functions put in for its symbols is not too deep, nor often repeats its parts.
+_Function = tuple[sympy.Expr, dict[sympy.Symbol, Expr]]
+"""A function and the nodes that its symbols stand for."""
+
+
+def _opened(node: Expr, merge: bool) -> _Function:
+    """A node as a function of other nodes: a Map that is to be merged, a number, or a number times a node."""
+    if isinstance(node, Map):
+        if merge or not node.children:
+            return node.fn, node.operands
+        number, rest = node.fn.as_coeff_Mul()
+        if number != 1:
+            return number * argument(0), {argument(0): apply(rest, node.children)}
+    return argument(0), {argument(0): node}
+
+
+def _put_in(parts: Mapping[sympy.Symbol, _Function]) -> tuple[dict[sympy.Symbol, sympy.Expr], list[Expr]]:
+    """The functions in common arguments, and the nodes that these stand for, by age."""
+    nodes = sorted({node for _, operands in parts.values() for node in operands.values()}, key=_serial)
+    symbols = {node: argument(k) for k, node in enumerate(nodes)}
+    functions = {}
+    for symbol, (fn, operands) in parts.items():
+        moved = {old: symbols[node] for old, node in operands.items() if old != symbols[node]}
+        functions[symbol] = fn.xreplace(moved) if moved else fn
+    return functions, nodes
+
+
+def _fits(fn: sympy.Expr, parts: Mapping[sympy.Symbol, sympy.Expr]) -> bool:
+    """Whether a function with functions put in for its symbols stays within the limits of size, depth and repetition.
 
     A part that occurs twice would be written out twice, and after n such steps 2^n times.
     """
-    count = 0
-    distinct = set()
-    stack = [(fn, 1)] if merged else []
+    seen: set[sympy.Expr] = set()
+    repeated = 0
+    stack = [(fn, 1, parts)]
     while stack:
-        expr, depth = stack.pop()
-        expr = merged.get(expr, expr)
-        if expr.args:
-            count += 1
-            distinct.add(expr)
-            if depth > MAX_DEPTH or count > MAX_OPERATIONS:
-                return False
-            stack += [(arg, depth + 1) for arg in expr.args]
-    return count <= 2 * len(distinct) + MAX_DEPTH
+        expr, depth, inside = stack.pop()
+        if expr in inside:
+            expr, inside = inside[expr], {}
+        if expr in seen:
+            count = sum(1 for part in sympy.preorder_traversal(expr) if part.args)
+            repeated += count if count >= SMALL else 0
+        elif expr.args:
+            if not inside:  # elsewhere its symbols stand for other things
+                seen.add(expr)
+            stack += [(arg, depth + 1, inside) for arg in expr.args]
+        if depth > MAX_DEPTH or len(seen) > MAX_OPERATIONS or repeated > MAX_REPEATED:
+            return False
+    return True
 
 
-def _map(fn: sympy.Expr, nodes: Mapping[Expr, sympy.Symbol]) -> Expr:
-    """A Map node from a function in arbitrary symbols, one for each node."""
+def _map(fn: sympy.Expr, nodes: Sequence[Expr]) -> Expr:
+    """A Map node from a function of `argument(0), ...` that stand for the nodes, which are in order of age."""
     free = fn.free_symbols
-    used = sorted((node for node, symbol in nodes.items() if symbol in free), key=_serial)
-    if len(used) == 1 and fn == nodes[used[0]]:
-        return used[0]
-    canonical = {nodes[node]: argument(k) for k, node in enumerate(used)}
-    return Map._make(_union(node.axes for node in used), tuple(used), fn.xreplace(canonical))
+    used = {argument(k): node for k, node in enumerate(nodes) if argument(k) in free}
+    if fn.is_Symbol:
+        return used[fn]
+    if len(used) < len(nodes):
+        fn = fn.xreplace({symbol: argument(k) for k, symbol in enumerate(used)})
+    return Map._make(_union(node.axes for node in used.values()), tuple(used.values()), fn)
 
 
 def _serial(node: Expr) -> int:
@@ -224,7 +246,7 @@ def contract(factors: Sequence[Expr], over: Iterable[Axis]) -> Expr:
     flat = [part for factor in factors for part in _factors(factor)]
     flat, bound = _absorb_deltas(flat, bound)
     for position, factor in enumerate(flat):
-        if isinstance(factor, Select) and isinstance(factor.children[0], Delta) and factor.along in bound:
+        if isinstance(factor, Select) and _is_incidence(factor) and factor.along in bound:
             return _absorb_incidence(factor, flat[:position] + flat[position + 1 :], bound)
     flat = _with_equal_labels_multiplied(flat)
     outside: list[Expr] = [size(axis.dim) for axis in bound if not any(axis in f.axes for f in flat)]
@@ -323,6 +345,11 @@ def _absorb_deltas(factors: list[Expr], bound: list[Axis]) -> tuple[list[Expr], 
     return factors, bound
 
 
+def _is_incidence(node: Select) -> bool:
+    """Whether a node is [i(a) = v]: rows of an identity matrix."""
+    return isinstance(node.children[0], Delta) and len(node.axes) == 2
+
+
 def _absorb_incidence(incidence: Select, factors: Sequence[Expr], bound: Sequence[Axis]) -> Expr:
     """The sum over a of [i(a) = v] times factors: v is replaced by i(a) where it is summed, too, else it is a scatter.
 
@@ -330,25 +357,13 @@ def _absorb_incidence(incidence: Select, factors: Sequence[Expr], bound: Sequenc
     """
     ((_, positions),), along = incidence.at, incidence.along
     (target,) = (axis for axis in incidence.axes if axis != along)
-    assert along is not None
     if target in bound:
-        moved = [_at(factor, target, positions, along) for factor in factors]
+        moved = [select(factor, [(target, positions)], along) for factor in factors]
         return contract(moved, [axis for axis in bound if axis != target])
     apart = [factor for factor in factors if along not in factor.axes and not set(factor.axes) & set(bound)]
-    together = [_at(factor, target, positions, along) for factor in factors if factor not in apart]
+    together = [select(factor, [(target, positions)], along) for factor in factors if factor not in apart]
     inner = contract(together, [axis for axis in bound if axis != along])
     return multiply(scatter(inner, [(target, positions)], along), *apart)
-
-
-def _at(node: Expr, axis: Axis, positions: IndexMap, along: Axis) -> Expr:
-    """The node with a label replaced by positions along another, element by element where it has that one already."""
-    if axis not in node.axes:
-        return node
-    if along not in node.axes:
-        return select(node, [(axis, positions)], along)
-    (own,) = distinct_axes([along.dim], node.axes)
-    every = IndexMap.of(np.arange(along.size), "diagonal")
-    return select(rename(node, {along: own}), [(own, every), (axis, positions)], along)
 
 
 def _sum(factors: Sequence[Expr], over: set[Axis]) -> Expr:
@@ -472,25 +487,15 @@ def _is_identity(axis: Axis, index: IndexMap, along: Axis) -> bool:
 
 # ---- renaming -------------------------------------------------------------------------------
 
-_Renaming = tuple[int, frozenset[tuple[Axis, Axis]]]
-_renamed: WeakValueDictionary[_Renaming, Expr] = WeakValueDictionary()
-
 
 def rename(root: Expr, names: Mapping[Axis, Axis]) -> Expr:
     """The node with free labels renamed, all at once; bound labels that would capture a name get new ones.
 
-    Iterative, and results are remembered while they live: a deep expression is renamed in one walk.
+    Iterative, and every node remembers its renamings: a chain of n operations that each rename costs n steps, not n^2.
     """
-    held: dict[_Renaming, Expr] = {}  # keeps alive what `_renamed` only refers to
 
     def find(node: Expr, active: Mapping[Axis, Axis]) -> Expr | None:
-        if not active:
-            return node
-        key = (node.serial, frozenset(active.items()))
-        result = held.get(key) or _renamed.get(key)
-        if result is not None:
-            held[key] = result
-        return result
+        return node.renamed.get(frozenset(active.items())) if active else node
 
     tasks = [(root, _restricted(names, root))]
     while True:
@@ -505,10 +510,9 @@ def rename(root: Expr, names: Mapping[Axis, Axis]) -> Expr:
                 tasks += [task for task, child in zip(needed, children, strict=True) if child is None]
                 continue
             result = _with_labels(node, ready, inner)
-            held[node.serial, frozenset(active.items())] = result
-            _renamed[node.serial, frozenset(active.items())] = result
+            node.renamed[frozenset(active.items())] = result
             if len({active.get(axis, axis) for axis in node.axes}) == len(node.axes):
-                _renamed[result.serial, frozenset((new, old) for old, new in active.items())] = node
+                result.renamed[frozenset((new, old) for old, new in active.items())] = node
         tasks.pop()
         if not tasks:
             return result

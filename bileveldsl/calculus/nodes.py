@@ -98,11 +98,12 @@ _serial = itertools.count()
 class Expr:
     """A node; compare with `is`."""
 
-    __slots__ = ("__weakref__", "axes", "children", "parts", "serial")
+    __slots__ = ("__weakref__", "axes", "children", "parts", "renamed", "serial")
     axes: tuple[Axis, ...]
     children: tuple[Expr, ...]
     parts: tuple[Any, ...]
     serial: int
+    renamed: dict[frozenset[tuple[Axis, Axis]], Expr]
 
     @classmethod
     def _make(cls, axes: tuple[Axis, ...], children: tuple[Expr, ...], *parts: Any) -> Any:
@@ -110,7 +111,8 @@ class Expr:
         node = _interned.get(key)
         if node is None:
             node = object.__new__(cls)
-            node.axes, node.children, node.parts, node.serial = axes, children, parts, next(_serial)
+            node.axes, node.children, node.parts = axes, children, parts
+            node.serial, node.renamed = next(_serial), {}
             _interned[key] = node
         return node
 

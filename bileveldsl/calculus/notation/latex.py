@@ -115,7 +115,7 @@ class Latex(Notation):
 
     def index(self, formula: Index) -> str:
         base = self.at(formula.parts[0], ATOM)
-        subscripts = ",".join(WORD.sub(lambda word: identifier(word[0]), text) for text in formula.subscripts)
+        subscripts = ",".join(map(identifier, formula.subscripts))
         plain = PLAIN.fullmatch(base)
         return f"{base}_{{{subscripts}}}" if plain else f"{{{base}}}_{{{subscripts}}}"
 
@@ -182,7 +182,12 @@ def _split(parts: Sequence[Formula]) -> tuple[list[Formula], list[Formula]]:
 
 
 def identifier(text: str) -> str:
-    """A name as LaTeX: one letter in italics, words upright, Greek letters and subscripts recognized."""
+    """A name as LaTeX: one letter in italics, words upright, Greek letters and subscripts recognized.
+
+    The words in anything else, such as the position `k + 1`, are written like that.
+    """
+    if not WORD.fullmatch(text):
+        return WORD.sub(lambda word: identifier(word[0]), text)
     primes = text[len(text.rstrip("'")) :]
     text = text.rstrip("'")
     stem, _, tail = text.partition("_")

@@ -34,7 +34,10 @@ def extract_softmax(node: Map) -> tuple[sympy.Expr, dict[sympy.Symbol, Softmax]]
     for exponential in sorted(node.fn.atoms(sympy.exp), key=sympy.default_sort_key) if totals else ():
         rest, factors = sympy.expand(exponential.args[0]), []
         for softmax, exponent in _candidates(totals, symbols, node.axes):
-            while _length(shorter := sympy.expand(rest - exponent)) < _length(rest):
+            while (weight := rest.coeff(totals[softmax.total])).is_number and weight <= -1:
+                shorter = sympy.expand(rest - exponent)
+                if _length(shorter) >= _length(rest):
+                    break
                 factors.append(found.setdefault(softmax, sympy.Symbol(f"softmax{len(found)}", real=True)))
                 rest = shorter
         if factors:
