@@ -11,7 +11,7 @@ import itertools
 import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 import sympy
@@ -348,6 +348,11 @@ def _absorb_deltas(factors: list[Expr], bound: list[Axis]) -> tuple[list[Expr], 
 def _is_incidence(node: Select) -> bool:
     """Whether a node is [i(a) = v]: rows of an identity matrix."""
     return isinstance(node.children[0], Delta) and len(node.axes) == 2
+
+
+def is_incidence(node: Expr) -> TypeGuard[Select]:
+    """Whether a node is [i(a) = v]: an identity matrix seen through positions along one of its labels."""
+    return isinstance(node, Select) and isinstance(node.children[0], Delta) and len(node.at) == 1
 
 
 def _absorb_incidence(incidence: Select, factors: Sequence[Expr], bound: Sequence[Axis]) -> Expr:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bileveldsl.calculus.expr import Axis, Expr, symbols_of
-from bileveldsl.calculus.notation.formula import Formula, matrix_product, product, shorten, transpose
+from bileveldsl.calculus.notation.compose import matrix_product, product, transpose
+from bileveldsl.calculus.notation.formula import Formula, shorten
 from bileveldsl.calculus.notation.latex import Latex
 from bileveldsl.calculus.notation.matrix import MatrixForm, ones
 from bileveldsl.calculus.notation.notation import Notation

@@ -27,6 +27,7 @@ from bileveldsl.calculus.expr import (
     Symbol,
     apply,
     argument,
+    is_incidence,
     topological,
 )  # fmt: skip
 from bileveldsl.calculus.structure import polynomial_in
@@ -176,10 +177,10 @@ class _Builder:
     def _entries(self, factors: Sequence[Expr]) -> _Entries:
         """The product of fixed factors as its nonzero elements; incidences first, since they have few."""
         product = _Entries({}, np.ones(1))
-        for factor in sorted(factors, key=lambda f: not _is_incidence(f)):
+        for factor in sorted(factors, key=lambda f: not (isinstance(f, Delta) or is_incidence(f))):
             if isinstance(factor, Delta):
                 product = product.tied(factor.axes[0], factor.axes[1], np.arange(factor.axes[0].size))
-            elif isinstance(factor, Select) and isinstance(factor.children[0], Delta) and factor.along is not None:
+            elif is_incidence(factor) and factor.along is not None:
                 (target,) = (axis for axis in factor.axes if axis != factor.along)
                 product = product.tied(target, factor.along, factor.at[0][1].positions)
             else:
@@ -189,10 +190,6 @@ class _Builder:
     @staticmethod
     def _times(matrix: sparse.csr_array, child: _Affine) -> _Affine:
         return _Affine(sparse.csr_array(matrix @ child.matrix), matrix @ child.constant)
-
-
-def _is_incidence(node: Expr) -> bool:
-    return isinstance(node, Delta) or (isinstance(node, Select) and isinstance(node.children[0], Delta))
 
 
 @dataclass(frozen=True)

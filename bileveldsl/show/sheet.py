@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from bileveldsl.calculus.derivative import hessian, jacobian
+from bileveldsl.calculus.derivative import gradient, jacobian
 from bileveldsl.calculus.expr import Axis, Dim, Expr, Symbol, constant_value, subtract, symbols_of
 from bileveldsl.program import Constraint, Level, Program, Variable
 from bileveldsl.show.equations import Equation, Row, Section, for_all, written_out
@@ -162,18 +161,19 @@ def _gradients(program: Program, style: AsciiStyle) -> Iterator[Equation]:
             body = subtract(constraint.body, bound) if moving else constraint.body
             functions.append((constraint.label, body, constraint.axes))
         for name, expr, rows in functions:
-            for symbol in _seen_by(level, program):
-                (derivative,) = jacobian(expr, [symbol], rows)
+            symbols = _seen_by(level, program)
+            for symbol, derivative in zip(symbols, jacobian(expr, symbols, rows), strict=True):
                 left = style.gradient(style.name(name), style.name(symbol.name))
                 yield Equation(left, derivative.expr, (*derivative.rows, *derivative.columns))
 
 
 def _hessians(program: Program, style: AsciiStyle) -> Iterator[Equation]:
     for level, function in zip(program.levels, _objective_names(program), strict=True):
-        for a, b in itertools.combinations_with_replacement(_seen_by(level, program), 2):
-            derivative = hessian(level.objective, a, b)
-            left = style.hessian(style.name(function), style.name(a.name), style.name(b.name))
-            yield Equation(left, derivative.expr, (*derivative.rows, *derivative.columns))
+        symbols = _seen_by(level, program)
+        for k, (a, slope) in enumerate(zip(symbols, gradient(level.objective, symbols), strict=True)):
+            for b, derivative in zip(symbols[k:], jacobian(slope, symbols[k:], a.axes), strict=True):
+                left = style.hessian(style.name(function), style.name(a.name), style.name(b.name))
+                yield Equation(left, derivative.expr, (*derivative.rows, *derivative.columns))
 
 
 def _seen_by(level: Level, program: Program) -> list[Symbol]:

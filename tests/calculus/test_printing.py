@@ -34,6 +34,7 @@ from bileveldsl.calculus.expr import (
     divide,
     leaf,
     multiply,
+    negate,
     power,
     reduce,
     rename,
@@ -208,6 +209,31 @@ def test_outer_products_weights_and_identities() -> None:
     assert to_text(contract([leaf(X)], X.axes[:1])) == "sum(X, n)"
 
 
+def test_matrix_products_and_signs_among_factors() -> None:
+    image = contract([leaf(X), leaf(weights)], weights.axes)
+    assert to_text(multiply(leaf(y), image)) == "y*(X @ w)"
+    assert to_unicode(multiply(leaf(y), image)) == "y ∘ (X w)"
+    assert to_text(divide(multiply(constant(3), image), size(n))) == "3*X @ w/n"
+    assert to_text(divide(image, leaf(y))) == "(X @ w)/y"
+    axes = (Axis(p), Axis(p, 1))
+    assert to_text(multiply(negate(leaf(weights)), leaf(loglam, axes[1:])), axes) == "-w @ loglam.T"
+    assert to_text(multiply(negate(leaf(weights)), negate(leaf(loglam, axes[1:]))), axes) == "w @ loglam.T"
+
+
+def test_softmax_is_found_in_powers_and_products() -> None:
+    scores = contract([leaf(X), leaf(W)], weights.axes)
+    total = reduce("logsumexp", scores, Y.axes[1:])
+    both = [scores, rename(scores, {Axis(c): Axis(c, 1)}), total]
+    assert to_text(apply(sympy.exp(2 * a0 - 2 * argument(1)), [scores, total])) == "softmax(X @ W, c)^2"
+    assert to_text(apply(sympy.exp(a0 - argument(1)) - a0, [scores, total])) == "softmax(X @ W, c) - X @ W"
+    product = apply(sympy.exp(a0 + argument(1) - 2 * argument(2)), both)
+    factors = {"softmax(X @ W, c)[n, c]", "softmax(X @ W, c)[n, c']"}
+    assert set(to_text(product).split("*")) == factors
+    heat = [scores, total, leaf(Symbol("t", "variable"))]
+    assert to_text(apply(sympy.exp(a0 - argument(1) * argument(2)), heat)) == "exp(X @ W - t*logsumexp(X @ W, c))"
+    assert to_text(apply(sympy.exp(a0 - argument(1) / 2), [scores, total])) == "exp(X @ W - logsumexp(X @ W, c)/2)"
+
+
 def test_axes_of_one_index_set_are_told_apart() -> None:
     Q = Symbol("Q", "data", (p, p))
     assert to_text(reduce("max", leaf(Q), [Axis(p)])) == "max(Q, rows)"
@@ -239,12 +265,15 @@ def test_small_gradients_by_element_are_vectors() -> None:
     assert to_latex(slope) == r"\begin{pmatrix} 2 z_{0}\,z_{2} \\ 0 \\ z_{0}^{2} \end{pmatrix}"
     curvature = hessian(multiply(power(first, constant(2)), last), z, z)
     assert to_unicode(curvature.expr) == "[2 z[2], 0, 2 z[0]; 0, 0, 0; 2 z[0], 0, 0]"
+    with_squares = add(multiply(first, last), contract([leaf(z), leaf(z)], z.axes))
+    assert to_text(hessian(with_squares, z, z).expr) == "[[2, 0, 1], [0, 2, 0], [1, 0, 2]]"
 
 
 def test_large_gradients_by_element_are_unit_vectors() -> None:
     fifth = select(leaf(y), [(y.axes[0], IndexMap.of(5))])
     assert to_text(scatter(power(fifth, constant(3)), [(y.axes[0], IndexMap.of(5))])) == "y[5]^3*unit(n, 5)"
     assert to_unicode(scatter(fifth, [(y.axes[0], IndexMap.of(5))])) == "y[5] e₅"
+    assert to_unicode(scatter(negate(fifth), [(y.axes[0], IndexMap.of(5))])) == "−y[5] e₅"
     window = IndexMap.of(np.arange(1, 4), "1:4")
     part = Axis(Dim("n[1:4]", 3))
     placed = scatter(select(leaf(y), [(y.axes[0], window)], part), [(y.axes[0], window)], part)
@@ -265,7 +294,11 @@ def test_a_summed_label_never_takes_the_name_of_one_in_sight() -> None:
     i, j, k = Dim("i", 2), Dim("j", 3), Dim("k", 4)
     T = Symbol("T", "data", (i, j, k))
     picked = select(contract([leaf(T)], [Axis(i)]), [(Axis(k), IndexMap.of(np.array([3, 1]), "at"))], Axis(i))
-    assert to_text(multiply(picked, leaf(Symbol("U", "data", (i, j, k))))) == "U[i, j, k]*sum(T[i', j, at[i]] for i')"
+    U = leaf(Symbol("U", "data", (i, j, k)))
+    assert to_text(multiply(picked, U)) == "U[i, j, k]*sum(T[i', j, at[i]] for i')"
+    inner = contract([leaf(T), reduce("max", U, [Axis(i)])], [Axis(k)])
+    shifted = select(inner, [(Axis(i), IndexMap.of(np.array([1, 0, 1, 1]), "at"))], Axis(k))
+    assert to_text(shifted, (Axis(j), Axis(k))) == "sum(T[at[k], j, k']*max(U[i, j, k'] for i) for k')"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import bileveldsl as blv
 from bileveldsl.calculus.derivative import hessian
 from bileveldsl.calculus.evaluate import evaluate
-from bileveldsl.calculus.expr import Symbol, apply, argument, leaf
+from bileveldsl.calculus.expr import Axis, Dim, IndexMap, Symbol, apply, argument, contract, delta, leaf, select
 from bileveldsl.calculus.sparse import affine_form, quadratic_form
 from bileveldsl.calculus.structure import degree, kind
 
@@ -192,3 +192,11 @@ def test_degrees_agree_with_sympy_on_polynomials(coefficients, i, j):
     node = apply(fn, [leaf(x), leaf(y)])
     whole = sympy.Poly(fn, a, b).total_degree() if fn.free_symbols else 0
     assert degree(node, [x, y]) == max(whole, 0)
+
+
+def test_an_identity_seen_through_both_labels_is_no_incidence():
+    dim = Dim("J", 3)
+    a, b = Axis(dim), Axis(dim, 1)
+    first, second = IndexMap.of(np.array([0, 0, 0])), IndexMap.of(np.array([0, 1, 2]))
+    total = contract([select(delta(a, b), [(a, first), (b, second)], a)], [a])
+    assert float(evaluate(total, {})) == 1

@@ -8,22 +8,8 @@ from functools import lru_cache
 import sympy
 
 from bileveldsl.calculus import functions
-from bileveldsl.calculus.notation.formula import (
-    Cut,
-    Formula,
-    Name,
-    Number,
-    Product,
-    Relation,
-    Sum,
-    call,
-    is_negative,
-    negative,
-    power,
-    product,
-    shorten,
-    union,
-)  # fmt: skip
+from bileveldsl.calculus.notation.compose import call, is_negative, negative, power, product, union
+from bileveldsl.calculus.notation.formula import Cut, Formula, Name, Number, Product, Relation, Sum, shorten
 from bileveldsl.calculus.notation.text import Text, decimal
 
 MAX_TERMS = 1000

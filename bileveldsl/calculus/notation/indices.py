@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import sympy
 
 from bileveldsl.calculus.expr import Axis, Contract, Delta, Expr, Leaf, Map, Reduce, Scatter, Select, argument
+from bileveldsl.calculus.notation.compose import call, product
 from bileveldsl.calculus.notation.elementwise import write
-from bileveldsl.calculus.notation.formula import Cut, Formula, Index, Name, Number, Over, Relation, call, product
+from bileveldsl.calculus.notation.formula import Cut, Formula, Index, Name, Number, Over, Relation
 from bileveldsl.calculus.notation.pieces import NoMatrixForm, Piece
 from bileveldsl.calculus.notation.softmax import extract_softmax
 from bileveldsl.calculus.notation.subscripts import Labels, dim_name, shifted

@@ -22,22 +22,10 @@ from bileveldsl.calculus.expr import (
     argument,
     rename,
 )  # fmt: skip
+from bileveldsl.calculus.notation.compose import call, product, transpose
 from bileveldsl.calculus.notation.elementwise import simplest, write
 from bileveldsl.calculus.notation.entries import entry
-from bileveldsl.calculus.notation.formula import (
-    COLUMN,
-    MATRIX,
-    SCALAR,
-    Call,
-    Cut,
-    Formula,
-    Index,
-    Name,
-    Stack,
-    call,
-    product,
-    transpose,
-)  # fmt: skip
+from bileveldsl.calculus.notation.formula import COLUMN, MATRIX, SCALAR, Call, Cut, Formula, Index, Name, Stack
 from bileveldsl.calculus.notation.pieces import NoMatrixForm, Piece, along, axis_name, contraction, elementwise
 from bileveldsl.calculus.notation.softmax import extract_softmax
 from bileveldsl.calculus.notation.subscripts import Labels, dim_name, is_everything, subscript

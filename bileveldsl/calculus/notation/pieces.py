@@ -9,20 +9,8 @@ from typing import Any
 import sympy
 
 from bileveldsl.calculus.expr import Axis
-from bileveldsl.calculus.notation.formula import (
-    MATRIX,
-    SCALAR,
-    Call,
-    Formula,
-    Number,
-    Product,
-    Sum,
-    call,
-    matrix_product,
-    power,
-    product,
-    transpose,
-)  # fmt: skip
+from bileveldsl.calculus.notation.compose import call, matrix_product, power, product, transpose
+from bileveldsl.calculus.notation.formula import MATRIX, SCALAR, Call, Formula, Number, Product, Sum
 
 Build = Callable[[Axis | None, Axis | None], Formula]
 
