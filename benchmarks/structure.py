@@ -14,7 +14,7 @@ from bileveldsl.calculus.sparse import affine_form
 
 
 def balance(arcs: int) -> tuple[float, int]:
-    """Seconds for `sum(f[a] if tail(a) = v) - sum(f[a] if head(a) = v)` over a tenth as many nodes, and the nonzeros."""
+    """Seconds and nonzeros of `sum(f[a] if tail(a) = v) - sum(f[a] if head(a) = v)` over a tenth as many nodes."""
     nodes = max(2, arcs // 10)
     random = np.random.default_rng(0)
     arc, node = Axis(Dim("ARCS", arcs)), Axis(Dim("NODES", nodes))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bileveldsl.language.layout import FARTHEST, Line
-from bileveldsl.language.outline import KEYWORDS
 
 
 def align(lines: Sequence[Line]) -> None:
@@ -15,17 +14,11 @@ def align(lines: Sequence[Line]) -> None:
     nothing that begins beyond column `FARTHEST`.
     """
     below = [*(line.continues for line in lines[1:]), False]
-    statements = [
-        None if line.continues or more else line for line, more in zip(lines, below, strict=True)
-    ]
+    statements = [None if line.continues or more else line for line, more in zip(lines, below, strict=True)]
     for word in ("within", "from"):
         _align(lines, [line.words.index(word) if line and word in line.words else None for line in statements])
-    _align(lines, [2 if line and _is_labelled(line) else None for line in statements])
+    _align(lines, [2 if line and line.words[1:2] == [":"] else None for line in statements])
     _align(lines, [len(line.words) if line.comment and not _is_edge(line) else None for line in lines])
-
-
-def _is_labelled(line: Line) -> bool:
-    return line.words[1:2] == [":"] and line.words[0] not in KEYWORDS
 
 
 def _is_edge(line: Line) -> bool:
@@ -37,10 +30,12 @@ def _align(lines: Sequence[Line], stops: Sequence[int | None]) -> None:
     """Align what stands at the stops of neighbouring lines: the word of that index, or behind the words the comment."""
     run: list[tuple[Line, int]] = []
     for line, stop in zip(lines, stops, strict=True):
-        if stop is None or line.blank_above or line.width(stop) > FARTHEST:
+        if stop is not None and line.width(stop) > FARTHEST:
+            stop = None
+        if stop is None or line.blank_above:
             _widen(run)
             run = []
-        if stop is not None and line.width(stop) <= FARTHEST:
+        if stop is not None:
             run.append((line, stop))
     _widen(run)
 

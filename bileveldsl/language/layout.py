@@ -118,7 +118,7 @@ class _Writer:
         if begins:
             self.first, self.hang = text, INDENT * (self.blocks + 1)
         if breaks:
-            self.new_line(self.indentation(text, begins), not begins and text != "{", piece)
+            self.new_line(self.indentation(text, begins), not begins, piece)
             if begins and text in BLOCKS:
                 self.set_apart()
         self.place(token, begins, breaks)

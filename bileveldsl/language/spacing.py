@@ -40,8 +40,8 @@ def gap(left: Lexeme, right: Lexeme, nested: bool, declares: bool) -> int:
         return 0
     if left.text == ",":
         return 1
-    if right.text in _OPENERS:
-        return 0 if left.ends_operand else 1
     if nested and {left.text, right.text} & {"=", ":"}:
         return 0
+    if right.text in _OPENERS:
+        return 0 if left.ends_operand else 1
     return 0 if right.text == ":" and not declares else 1

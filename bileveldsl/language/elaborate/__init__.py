@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bileveldsl.calculus.expr import Symbol, leaf, symbols_of
+from bileveldsl.calculus.expr import Dim, Symbol, leaf, symbols_of
 from bileveldsl.language import ast
 from bileveldsl.language.data import Reader
 from bileveldsl.language.diagnostics import BlvError, Collector, Diagnostic
@@ -16,7 +16,7 @@ from bileveldsl.language.elaborate.members import checked_set, set_members
 from bileveldsl.language.elaborate.scope import Scope, collect
 from bileveldsl.language.elaborate.sizes import Sizes, data_symbol, read_arrays
 from bileveldsl.language.elaborate.tensor import Tensor
-from bileveldsl.program import Level, Program
+from bileveldsl.program import Level, Member, Program
 
 
 def elaborate(model: ast.Model, reader: Reader, given: Mapping[str, np.ndarray] | None = None) -> Program:
@@ -45,7 +45,7 @@ class _Elaboration:
         self.diagnostics = Collector()
         self.scope: Scope = collect(model, self.diagnostics)
         self.sizes = Sizes(self.scope, self.diagnostics)
-        self.expressions = Expressions(self.scope, self.diagnostics, self.sizes.known, self.sizes.sets, self.lookup)
+        self.expressions = Expressions(self.scope, self.diagnostics, self.sizes, self.lookup)
         self.parameters: dict[str, Symbol | None] = {}
         self.variables: dict[str, Symbol] = {}
         self.definitions: dict[str, Tensor | None] = {}
@@ -87,7 +87,9 @@ class _Elaboration:
         for item in self.model.items:
             if isinstance(item, ast.Dim) and item.size is not None:
                 size = self.expressions.fixed.integer(item.size, f"the size of {item.name}")
-                if size is not None:
+                if size is not None and self.sizes.affordable(
+                    f"the dim {item.name}", (Dim(item.name, size),), item.span
+                ):
                     self.sizes.fix(item.name, size, item.span, f"declared as {size}")
         for item in self.model.items:
             if isinstance(item, ast.Set):
@@ -102,6 +104,7 @@ class _Elaboration:
     def _set(self, item: ast.Set) -> None:
         """The members of a set, from its text or its file, all of them within the sets that it names."""
         parents = []
+        members: Sequence[Member]
         for name in item.within:
             parent = self.expressions.domain_set(name)
             if parent is None:
@@ -139,10 +142,16 @@ class _Elaboration:
                 Diagnostic("E316", f"the parameter {item.name} has no value", item.name_span or item.span, "", (), mend)
             )
             return None
-        if dims is None:
+        if dims is None or not self.sizes.affordable(item.name, dims, item.name_span or item.span):
             return None
         self.open.append(item.name)
-        values = self.expressions.fixed.values(item.value, dims, f"the value of {item.name}")
+        if not self.sizes.made_up(dims):
+            values = self.expressions.fixed.values(item.value, dims, f"the value of {item.name}")
+        else:
+            values = None
+            self.parameters[item.name] = data_symbol(item.name, dims, None)
+            if not isinstance(item.value, ast.List):
+                self.expressions.array(item.value)  # for its mistakes
         self.open.pop()
         if values is not None and not np.isfinite(values).all():
             self.diagnostics.add(Diagnostic("E318", f"the value of {item.name} is not finite", item.value.span))
@@ -207,7 +216,7 @@ class _Elaboration:
                         "every follower decision would be optimal",
                     )
                 )
-            if level.role == "lower" and not own:
+            if level.role == "lower" and not own and not self._declares_variables(level):
                 self.diagnostics.add(
                     Diagnostic(
                         "E311",
@@ -227,6 +236,13 @@ class _Elaboration:
                             "W303", text, constraint.span, "", (), "if it restricts the leader, it belongs in upper"
                         )
                     )
+
+    def _declares_variables(self, level: Level) -> bool:
+        """Whether the block of a level declares variables, be it over axes that are not known."""
+        return any(
+            isinstance(item, ast.Level) and item.name == level.name and any(isinstance(s, ast.Var) for s in item.statements)
+            for item in self.model.items
+        )
 
     def _check_use(self) -> None:
         if self.diagnostics.errors:

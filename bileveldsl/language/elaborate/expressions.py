@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from bileveldsl.language.elaborate.fixed import Fixed
 from bileveldsl.language.elaborate.indices import Indices
 from bileveldsl.language.elaborate.scope import ARTICLES, Scope, unknown
 from bileveldsl.language.elaborate.sets import IndexSet, integer_set, plain_set
+from bileveldsl.language.elaborate.sizes import Sizes
 from bileveldsl.language.elaborate.subscripts import Subscripts
 from bileveldsl.language.elaborate.tensor import ShapeError, Tensor, number
 
@@ -39,13 +40,13 @@ class Expressions:
 
     scope: Scope
     diagnostics: Collector
-    dims: Mapping[str, Dim]
-    sets: Mapping[str, IndexSet]
+    sizes: Sizes
     lookup: Callable[[str], Tensor | None]
     indices: Indices = field(init=False)
     subscripts: Subscripts = field(init=False)
     fixed: Fixed = field(init=False)
     domain: Domain = field(init=False)
+    _plain: dict[Dim, IndexSet] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.fixed = Fixed(self.array, self.report)
@@ -63,23 +64,16 @@ class Expressions:
             spine.append(node)
             node = node.left
         result = self._node(node)
-        run: list[tuple[ast.Binary, Tensor]] = []  # terms that wait to be added in one go: pairwise costs their square
+        run: list[tuple[ast.Binary, Tensor]] = []  # what waits to be joined in one go: pairwise costs its square
         for operation in reversed(spine):
             right = self._node(operation.right)
-            if operation.operator in "+-" and result and right and (not right.axes or right.dims == result.dims):
+            if run and operation.operator not in _TOGETHER.get(run[0][0].operator, ""):
+                result, run = _joined(result, run), []
+            if operation.operator in "+-*" and result and right and (not right.axes or right.dims == result.dims):
                 run.append((operation, right))
-                continue
-            result = self._binary(operation, self._sum(result, run), right)
-            run = []
-        return self._sum(result, run)
-
-    def _sum(self, first: Tensor | None, run: Sequence[tuple[ast.Binary, Tensor]]) -> Tensor | None:
-        if first is None or not run:
-            return first
-        terms = [functions.argument(0)]
-        for k, (operation, _) in enumerate(run):
-            terms.append(functions.argument(k + 1) * (1 if operation.operator == "+" else -1))
-        return tensor.elementwise(sympy.Add(*terms), [first, *(term for _, term in run)])
+            else:
+                result, run = self._binary(operation, _joined(result, run), right), []
+        return _joined(result, run)
 
     def scalar(self, node: ast.Expression, what: str) -> Expr | None:
         """A scalar expression, or a diagnostic that names what has to be one."""
@@ -131,7 +125,7 @@ class Expressions:
         if declaration is None:
             return None
         if declaration.kind == "dim":
-            dim = self.dims.get(node.name)
+            dim = self.sizes.known.get(node.name)
             return None if dim is None else Tensor(size(dim))
         if declaration.kind in ("set", "constraint"):
             label = f"{node.name} is {ARTICLES[declaration.kind]}"
@@ -266,30 +260,36 @@ class Expressions:
 
     def _axis_dim(self, name: str) -> Dim | None:
         """The dim, or the dim of the set, with that name."""
-        return self.sets[name].dim if name in self.sets else self.dims.get(name)
+        return self.sizes.sets[name].dim if name in self.sizes.sets else self.sizes.known.get(name)
 
     def set_of(self, dim: Dim) -> IndexSet:
         """The members of an axis."""
-        known = self.sets.get(dim.name)
-        return known if known is not None and known.dim == dim else plain_set(dim)
+        known = self.sizes.sets.get(dim.name)
+        return known if known is not None and known.dim == dim else self._plain_set(dim)
+
+    def _plain_set(self, dim: Dim) -> IndexSet:
+        if dim not in self._plain:
+            self._plain[dim] = plain_set(dim)
+        return self._plain[dim]
 
     def domain_set(self, node: ast.Expression) -> IndexSet | None:
         """The set that a generator runs over, or None after an error."""
         if isinstance(node, ast.Range):
-            first, last = (self.fixed.integer(end, "the end of a range") for end in (node.first, node.last))
-            return None if first is None or last is None else integer_set(f"{first}..{last}", first, last)
+            labels = self.fixed.range(node)
+            return None if labels is None else integer_set(node.span.text, labels)
         if not isinstance(node, ast.Name):
             return self.report("E205", "an index runs over a set, a dim or a range", node.span)
         declaration = self.scope.find(node.name, node.span)
         if declaration is None:
             return None
         if declaration.kind == "set":
-            return self.sets.get(node.name)
+            return self.sizes.sets.get(node.name)
         if declaration.kind != "dim":
             related = (Related(declaration.span, "declared here"),)
             text = f"{node.name} is {ARTICLES[declaration.kind]}, not a set or a dim"
             return self.report("E205", text, node.span, "", "an index runs over a set, a dim or a range", related)
-        return plain_set(self.dims[node.name]) if node.name in self.dims else None
+        dim = self.sizes.known.get(node.name)
+        return None if dim is None else self._plain_set(dim)
 
     # ---- reporting ----
 
@@ -307,8 +307,28 @@ class Expressions:
     def report(
         self, code: str, message: str, span: Span, label: str = "", help: str = "", related: tuple[Related, ...] = ()
     ) -> Any:
-        self.diagnostics.add(Diagnostic(code, message, span, label, related, help))
+        if code not in ABOUT_SIZES or not self.sizes.unread:
+            self.diagnostics.add(Diagnostic(code, message, span, label, related, help))
         return None
+
+
+ABOUT_SIZES = frozenset({"E306", "E321", "E323"})
+"""What may be wrong only because the size of a dim is made up."""
+
+_TOGETHER = {"+": "+-", "-": "+-", "*": "*"}
+
+
+def _joined(first: Tensor | None, run: Sequence[tuple[ast.Binary, Tensor]]) -> Tensor | None:
+    """A sum or a product, of terms or factors over the same axes."""
+    if first is None or not run:
+        return first
+    operands = [functions.argument(k) for k in range(len(run) + 1)]
+    if run[0][0].operator == "*":
+        whole = sympy.Mul(*operands)
+    else:
+        signs = [1, *(1 if operation.operator == "+" else -1 for operation, _ in run)]
+        whole = sympy.Add(*(sign * operand for sign, operand in zip(signs, operands, strict=True)))
+    return tensor.elementwise(whole, [first, *(operand for _, operand in run)])
 
 
 def _apply(name: str, arrays: Sequence[Tensor], over: tuple[Axis, ...] | None) -> Tensor:

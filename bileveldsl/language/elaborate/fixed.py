@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 
 from bileveldsl.calculus.evaluate import evaluate
-from bileveldsl.calculus.expr import Dim, Expr, distinct_axes, symbols_of
+from bileveldsl.calculus.expr import Dim, Expr, symbols_of
 from bileveldsl.language import ast
+from bileveldsl.language.elaborate.sizes import MAX_ELEMENTS, TOO_MANY
 from bileveldsl.language.elaborate.tensor import Tensor
+
+EXACT = 2**53
+"""Up to here every whole number is a float64."""
 
 
 def unread(expr: Expr) -> bool:
@@ -38,7 +42,7 @@ class Fixed:
         return None if unread(value.expr) else value
 
     def values(self, node: ast.Expression, dims: Sequence[Dim], what: str) -> np.ndarray | None:
-        """The numbers of an expression or a list over the given dims; a scalar fills them."""
+        """The numbers of an expression or a list over the given dims; a scalar fills them and takes no memory."""
         if isinstance(node, ast.List):
             return self._list(node, dims, what)
         value = self.tensor(node, what)
@@ -49,20 +53,29 @@ class Fixed:
             mend = "give one value for each element, or a scalar for all"
             text = f"{what} has axes {value.described}, expected {wanted}"
             return self.report("E303", text, node.span, value.described, mend)
-        result = np.array(evaluate(value.expr, {}, value.axes or distinct_axes(dims)), dtype=np.float64)
+        result = np.asarray(evaluate(value.expr, {}, value.axes), dtype=np.float64)
         if np.isnan(result).any():
             mend = "check logarithms, roots and divisions in it"
             return self.report("E318", f"{what} is not a number", node.span, "evaluates to nan", mend)
-        return result
+        return np.broadcast_to(result, tuple(dim.size for dim in dims))
 
     def integer(self, node: ast.Expression, what: str) -> int | None:
         value = self.tensor(node, what)
         if value is None:
             return None
         number = float("nan") if value.axes else float(evaluate(value.expr, {}, ()))
-        if not number.is_integer():
-            return self.report("E306", f"{what} must be a whole number", node.span, "", "count from 0")
+        if not number.is_integer() or abs(number) > EXACT:
+            return self.report("E306", f"{what} must be a whole number", node.span, "", f"at most {EXACT:,} in size")
         return int(number)
+
+    def range(self, node: ast.Range) -> range | None:
+        """The whole numbers of `first..last`, both included."""
+        first, last = (self.integer(end, "the end of a range") for end in (node.first, node.last))
+        if first is None or last is None:
+            return None
+        if last - first >= MAX_ELEMENTS:
+            return self.report("E327", f"the range has {last - first + 1:,} members", node.span, "", TOO_MANY)
+        return range(first, last + 1)
 
     def _list(self, node: ast.List, dims: Sequence[Dim], what: str) -> np.ndarray | None:
         """A nested list of numbers over the given dims."""

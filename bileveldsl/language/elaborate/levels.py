@@ -33,7 +33,8 @@ class Levels:
         for statement in level.statements:
             if isinstance(statement, ast.Var):
                 dims = self.sizes.dims(statement.axes)
-                if dims is not None:
+                place = statement.name_span or statement.span
+                if dims is not None and self.sizes.affordable(statement.name, dims, place):
                     self.variables[statement.name] = Symbol(statement.name, "variable", dims)
 
     def build(self, level: ast.Level) -> Level | None:
@@ -47,6 +48,9 @@ class Levels:
         minibatch: list[Axis] = []
         for statement in level.statements:
             if isinstance(statement, ast.Var) and statement.name in self.variables:
+                if self.sizes.made_up(self.variables[statement.name].dims):
+                    self._names_of(statement)
+                    continue
                 variable, own = self._variable(statement)
                 variables.append(variable)
                 constraints += own
@@ -68,6 +72,12 @@ class Levels:
         )  # fmt: skip
 
     # ---- variables ----
+
+    def _names_of(self, node: ast.Var) -> None:
+        """Report the mistakes in bounds and start that show without the size of the variable."""
+        for part in (node.lower, node.upper, node.start):
+            if part is not None and not isinstance(part, ast.List):
+                self.expressions.array(part)
 
     def _variable(self, node: ast.Var) -> tuple[Variable, list[Constraint]]:
         symbol = self.variables[node.name]
@@ -105,7 +115,7 @@ class Levels:
         self, node: ast.Var, bound: ast.Expression | None, symbol: Symbol, default: float
     ) -> tuple[np.ndarray, Tensor | None]:
         """The numbers of a bound, or a constraint when variables enter it."""
-        free = np.full(symbol.shape, default)
+        free = np.broadcast_to(default, symbol.shape)
         if bound is None:
             return free, None
         what = f"the bound of {node.name}"

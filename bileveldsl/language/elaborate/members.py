@@ -14,11 +14,10 @@ from bileveldsl.language.elaborate.sets import IndexSet, make_set
 from bileveldsl.program import Label, Member
 
 
-def set_members(node: ast.Expression, fixed: Fixed, report: Callable[..., Any]) -> list[Member] | None:
+def set_members(node: ast.Expression, fixed: Fixed, report: Callable[..., Any]) -> Sequence[Member] | None:
     """The members of a list or a range, or None after an error."""
     if isinstance(node, ast.Range):
-        first, last = (fixed.integer(end, "the end of a range") for end in (node.first, node.last))
-        return None if first is None or last is None else list(range(first, last + 1))
+        return fixed.range(node)
     if not isinstance(node, ast.List):
         return report("E324", "a set is a list of members or a range", node.span, "", 'write ["a", "b"] or 1..10')
     members: list[Member] = []

@@ -6,9 +6,11 @@ indices of both can be compared, joined and looked up as whole numbers, without 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -27,9 +29,13 @@ class Universe:
     def _codes(self) -> dict[str, int]:
         return {str(label): code for code, label in enumerate(self.labels)}
 
-    def codes(self, labels: Iterable[Label]) -> np.ndarray:
+    def codes(self, labels: Sequence[Label]) -> np.ndarray:
         """The code of each label, -1 for one that is not there; labels are the same when their texts are."""
-        return np.array([self._codes.get(str(label), -1) for label in labels], dtype=np.int64)
+        if isinstance(self.labels, range) and set(map(type, labels)) == {int}:
+            with suppress(OverflowError):  # of a label beyond int64, which is found by its text
+                codes = np.fromiter(labels, np.int64, len(labels)) - self.labels.start
+                return np.where((codes >= 0) & (codes < self.size), codes, -1)
+        return np.fromiter(map(self._codes.get, map(str, labels), repeat(-1)), np.int64, len(labels))
 
     @property
     def size(self) -> int:
@@ -39,9 +45,6 @@ class Universe:
         """For each of this universe's codes the code of the same label in another one, or -1."""
         if other is self:
             return np.arange(self.size)
-        if isinstance(self.labels, range) and isinstance(other.labels, range):
-            codes = np.asarray(self.labels, dtype=np.int64) - (other.labels.start if other.size else 0)
-            return np.where((codes >= 0) & (codes < other.size), codes, -1)
         return other.codes(self.labels)
 
 
@@ -64,13 +67,15 @@ class Column:
         """The labels as numbers, when they all are numbers."""
         labels = self.universe.labels
         if isinstance(labels, range):
-            return np.asarray(labels, dtype=np.float64)[self.codes]
+            return labels.start + self.codes.astype(np.float64)
         if any(isinstance(label, str) for label in labels):
             return None
         return np.array(labels, dtype=np.float64)[self.codes]
 
-    def label(self, position: int) -> Label:
-        return self.universe.labels[int(self.codes[position])]
+    @property
+    def shown(self) -> list[Label]:
+        """The labels themselves, in order."""
+        return list(map(self.universe.labels.__getitem__, self.codes.tolist()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,31 +96,36 @@ class IndexSet:
     @cached_property
     def members(self) -> list[Member]:
         """The labels, or tuples of labels, in order."""
-        columns: list[Any] = [[column.label(k) for k in range(self.dim.size)] for column in self.columns]
+        columns: list[Any] = [column.shown for column in self.columns]
         return columns[0] if self.arity == 1 else list(zip(*columns, strict=True))
 
     @cached_property
-    def _sorted_keys(self) -> tuple[np.ndarray, np.ndarray]:
-        keys = self._keys([column.codes for column in self.columns])
-        order = np.argsort(keys, kind="stable")
-        return keys[order], order
+    def _tree(self) -> tuple[list[np.ndarray], np.ndarray]:
+        """The distinct first labels, the distinct pairs of these with second labels, and so on, as sorted numbers.
 
-    def _keys(self, codes: Sequence[np.ndarray]) -> np.ndarray:
-        keys = np.zeros(np.shape(codes[0]), dtype=np.int64)
-        for column, part in zip(self.columns, codes, strict=True):
-            keys = keys * column.universe.size + part
-        return keys
+        Each pair is of a position among the numbers before and a code, so that no number grows with the arity. Last,
+        for each of the last numbers the first member that it stands for.
+        """
+        levels, first, left = [], np.zeros(0, dtype=np.int64), np.zeros(self.dim.size, dtype=np.int64)
+        for column in self.columns:
+            pairs = left * column.universe.size + column.codes
+            distinct, first, left = np.unique(pairs, return_index=True, return_inverse=True)
+            levels.append(distinct)
+        return levels, first
 
     def positions(self, columns: Sequence[Column]) -> np.ndarray:
-        """For each row of labels the position of that member in this set, or -1."""
-        codes = [given.into(own.universe) for given, own in zip(columns, self.columns, strict=True)]
-        missing = np.any([part < 0 for part in codes], axis=0)
-        keys, order = self._sorted_keys
-        if not len(keys):
-            return np.full(np.shape(codes[0]), -1)
-        wanted = self._keys(codes)
-        at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        return np.where((keys[at] == wanted) & ~missing, order[at], -1)
+        """For each row of labels the position of that member in this set, or -1; of the first if it stands twice."""
+        shape = np.shape(columns[0].codes)
+        if not self.dim.size:
+            return np.full(shape, -1)
+        levels, first = self._tree
+        at, found = np.zeros(shape, dtype=np.int64), np.ones(shape, dtype=bool)
+        for own, given, distinct in zip(self.columns, columns, levels, strict=True):
+            codes = given.into(own.universe)
+            wanted = at * own.universe.size + codes
+            at = np.minimum(np.searchsorted(distinct, wanted), len(distinct) - 1)
+            found &= (codes >= 0) & (distinct[at] == wanted)
+        return np.where(found, first[at], -1)
 
 
 def plain_set(dim: Dim) -> IndexSet:
@@ -123,9 +133,8 @@ def plain_set(dim: Dim) -> IndexSet:
     return IndexSet(dim, (Column(Universe(range(dim.size)), np.arange(dim.size)),))
 
 
-def integer_set(name: str, first: int, last: int) -> IndexSet:
-    """The whole numbers first..last, both included."""
-    labels = range(first, last + 1)
+def integer_set(name: str, labels: range) -> IndexSet:
+    """The whole numbers of a range."""
     return IndexSet(Dim(name, len(labels)), (Column(Universe(labels), np.arange(len(labels))),))
 
 
@@ -134,19 +143,15 @@ def make_set(name: str, members: Sequence[Any], within: Sequence[IndexSet]) -> t
 
     `within` is empty, one set of the same arity, or one set of labels for each component.
     """
-    rows = [member if isinstance(member, tuple) else (member,) for member in members]
-    arity = len(rows[0]) if rows else sum(parent.arity for parent in within) or 1
+    if isinstance(members, range) and not within:
+        return integer_set(name, members), None
     parents = [column for parent in within for column in parent.columns]
     columns = []
-    for k in range(arity):
-        labels = [row[k] for row in rows]
-        if parents:
-            universe = parents[k].universe
-        else:
-            universe = Universe(tuple({str(label): label for label in labels}.values()))
+    for k, labels in enumerate(zip(*members, strict=True) if isinstance(members[0], tuple) else [members]):
+        universe = parents[k].universe if parents else Universe(tuple({str(label): label for label in labels}.values()))
         columns.append(Column(universe, universe.codes(labels)))
-    result = IndexSet(Dim(name, len(rows)), tuple(columns))
-    outside = np.zeros(len(rows), dtype=bool)
+    result = IndexSet(Dim(name, len(members)), tuple(columns))
+    outside = np.zeros(len(members), dtype=bool)
     start = 0
     for parent in within:
         part = columns[start : start + parent.arity]

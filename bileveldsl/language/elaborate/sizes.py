@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +16,12 @@ from bileveldsl.language.elaborate.scope import ARTICLES, Scope
 from bileveldsl.language.elaborate.sets import IndexSet
 from bileveldsl.language.elaborate.tensor import UNREAD_SIZE
 
+MAX_ELEMENTS = 2**26
+"""What the text of a model may ask for in a few words: elements of a variable or parameter, members of a range."""
+
+TOO_MANY = f"there may be {MAX_ELEMENTS:,} at most"
+
+
 @dataclass
 class Sizes:
     """The dims of a model, each with the place that fixed its size."""
@@ -24,6 +31,7 @@ class Sizes:
     known: dict[str, Dim] = field(default_factory=dict)
     fixed_at: dict[str, Span] = field(default_factory=dict)
     sets: dict[str, IndexSet] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)  # dims whose size is made up, since their data could not be read
 
     def fix(self, name: str, size: int, span: Span, why: str) -> None:
         """Give a dim its size; a second, different size is a conflict."""
@@ -90,8 +98,21 @@ class Sizes:
         """Give the dims whose data could not be read some size, so that shapes can still be checked, by the names."""
         if any(d.code.startswith("E4") for d in self.diagnostics.errors):
             for name, declaration in self.scope.declarations.items():
-                if declaration.kind == "dim":
-                    self.known.setdefault(name, Dim(name, UNREAD_SIZE))
+                if declaration.kind == "dim" and name not in self.known:
+                    self.known[name] = Dim(name, UNREAD_SIZE)
+                    self.unread.add(name)
+
+    def made_up(self, dims: Sequence[Dim]) -> bool:
+        """Whether one of the sizes is not the data's, so that nothing but the names of the dims can be checked."""
+        return not self.unread.isdisjoint(dim.name for dim in dims)
+
+    def affordable(self, name: str, dims: Sequence[Dim], span: Span) -> bool:
+        """Whether an array over some dims can be held in memory; if not, it is reported."""
+        count = math.prod(dim.size for dim in dims)
+        if count > MAX_ELEMENTS and not self.made_up(dims):
+            self._error("E327", f"{name} has {count:,} elements", span, help=TOO_MANY)
+            return False
+        return True
 
     def match(self, axes: tuple[ast.Axis, ...], shape: tuple[int, ...], what: str) -> bool:
         """Let the shape of an array fix the dims it is declared over; False where it contradicts them."""
