@@ -259,7 +259,7 @@ class Penalty:
         def shorter(trial: tuple[Any, ...]) -> tuple[Any, ...]:
             return attempt(0.3 * trial[0], state.plus, state.minus, trial[6])
 
-        first = attempt(xp.asarray(1.0), state.plus, state.minus, state.calls)
+        first = attempt(xp.float64(1.0), state.plus, state.minus, state.calls)
         length, x, plus, minus, value, gradient, calls = oracles.engine.while_loop(too_long, shorter, first)
         moved, change = x - state.x, gradient - state.gradient
         bend, square = xp.vdot(moved, change), xp.vdot(moved, moved)

@@ -78,13 +78,14 @@ class Implicit:
             "maxfun": 20 * most, "maxcor": options["memory"],
             "ftol": 0.0, "gtol": 0.5 * monitor.tolerance / np.sqrt(max(1, problem.nx)),
         }  # fmt: skip
-        iterations, norm, objective = 0, np.inf, phi.__call__
+        iterations, norm = 0, np.inf
+        objective: Callable[[np.ndarray], tuple[float, np.ndarray]] = phi
         for _ in range(ATTEMPTS):
             result = optimize.minimize(
                 objective, x, jac=True, method="L-BFGS-B", bounds=optimize.Bounds(problem.x_lower, problem.x_upper),
                 options={**settings, "maxiter": most - iterations}, callback=lambda x: phi.report(monitor, x),
             )  # fmt: skip
-            x, iterations = result.x, iterations + result.nit
+            x, iterations = result.x, iterations + result.get("nit", 0)  # none where the bounds fix every variable
             norm = projected_norm(problem, x, phi(x)[1])
             if norm <= monitor.tolerance or iterations >= most:
                 break

@@ -6,7 +6,7 @@ import json
 import numbers
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -32,7 +32,7 @@ LARGEST = 2**63
 """What a solution object can hold."""
 
 
-def parameter_values(model: Model, given: Mapping[str, Any], files: Sequence[Path]) -> dict[str, Any]:
+def parameter_values(model: Model, given: Mapping[str, Any], files: Sequence[str | Path]) -> dict[str, Any]:
     """Values that replace parameters of the model: those of npz and json files, then the ones given by name.
 
     Raises
@@ -128,6 +128,15 @@ def backend_options(program: Program, given: Mapping[str, Any], backend: Backend
     if str(program.options.get("backend", "auto")) not in ("auto", backend.name):
         own = {name: value for name, value in own.items() if name in known}  # meant for the other backend
     return {**own, **given}
+
+
+def engine_name(program: Program, given: str, backend: Backend) -> Literal["auto", "numpy", "jax"]:
+    """The engine given, else that of the model, if the backend runs with it."""
+    name: Any = program.options.get("engine", "auto") if given == "auto" else given
+    if name not in ("auto", *backend.capabilities.engines):
+        expected = " or ".join(("auto", *backend.capabilities.engines))
+        raise BlvError([Diagnostic("E608", f"the engine is {name!r}", help=f"with {backend.name} it is {expected}")])
+    return name
 
 
 def starting_points(problem: CompiledProblem, settings: Mapping[str, Any]) -> Iterator[tuple[np.ndarray, np.ndarray]]:

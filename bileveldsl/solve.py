@@ -15,11 +15,11 @@ from bileveldsl import __version__, registry
 from bileveldsl.backend import Backend, RawPoint, parse_options
 from bileveldsl.choose import Explanation, choose, require_backend
 from bileveldsl.execute.monitor import Monitor, ProgressEvent
-from bileveldsl.inputs import backend_options, parameter_values, settings_of, starting_points
+from bileveldsl.inputs import backend_options, engine_name, parameter_values, settings_of, starting_points
 from bileveldsl.language.diagnostics import BlvError, Diagnostic
 from bileveldsl.program import Level, Program
 from bileveldsl.reduce import REDUCTIONS, Point, reduce_program
-from bileveldsl.solution import AxisMembers, Objective, Solution, Status, Work
+from bileveldsl.solution import AxisMembers, Objective, Solution, Status, Verification, Work
 from bileveldsl.verify import Verified, model_digest, verify_point
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def solve(
     *,
     options: Mapping[str, Any] | None = None,
     set: Mapping[str, Any] | None = None,
-    data: Sequence[Path] = (),
+    data: Sequence[str | Path] = (),
     start: Solution | None = None,
     starts: int | None = None,
     seed: int | None = None,
@@ -139,8 +139,7 @@ class Run:
         backend, explanation = _chosen(program, reduced, facts, path, wanted)
         values = parse_options(backend.name, backend.options, backend_options(program, options, backend))
         with self._timed("compile"):
-            name = str(program.options.get("engine", "auto")) if self.engine == "auto" else self.engine
-            problem = compile_problem(reduced, make_engine(name))  # type: ignore[arg-type]
+            problem = compile_problem(reduced, make_engine(engine_name(program, self.engine, backend)))
         answer = self._best(problem, backend, values, facts, settings)
         point = invert(Point({**problem.x.unpack(answer.raw.x), **problem.y.unpack(answer.raw.y)}))
         return Solution(
@@ -184,15 +183,22 @@ class Run:
                 with self._timed("solve"):
                     raw = backend.solve(problem, values, monitor)
                 work = dict(problem.work)
-                with self._timed("verify"):
-                    verified = verify_point(problem, raw.x, raw.y, facts, seed=settings["seed"], tol=settings["tol"])
-                    value = float(problem.F(raw.x, raw.y))
+                value = float(problem.F(raw.x, raw.y))
+                try:
+                    with self._timed("verify"):
+                        verified = verify_point(
+                            problem, raw.x, raw.y, facts, seed=settings["seed"], tol=settings["tol"]
+                        )
+                except KeyboardInterrupt:
+                    monitor.stopped = "interrupt"
+                    raw = replace(raw, status="limit", message="interrupted before the point was verified")
+                    verified = Verified(Verification(tolerance=settings["tol"]), Status.LIMIT, "nothing was measured")
                 answer = Answer(raw, verified, value, work, tuple(monitor.notes))
                 monitor.event("verified", status=answer.status.value, objective=value)
                 problem.work.update(work)  # what the verification evaluates is no work of the backend
                 if best is None or answer.rank < best.rank:
                     best = answer
-                if monitor.stopped in ("time", "interrupt"):
+                if monitor.stopped in ("time", "interrupt") or monitor.remaining <= 0:
                     break
         assert best is not None
         return replace(best, work=dict(problem.work))

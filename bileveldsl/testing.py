@@ -61,12 +61,13 @@ PROBLEMS: tuple[ConformanceProblem, ...] = (
         "model matrix\n"
         "dim n = 3\n"
         "param Q[n, n] = [[2, 1, 0], [1, 3, 1], [0, 1, 4]]\n"
-        "param t[n] = [1, -1, 2]\n"
-        "upper {\n  var x[n] start 0\n  minimize sumsq(y - t) + sumsq(x - Q @ t)\n}\n"
+        "param t[n] = [2, -3, 1]\n"
+        "param d[n] = [0, 1, 7]\n"
+        "upper {\n  var x[n] start 0\n  minimize sumsq(y - t) + sumsq(x - d)\n}\n"
         "lower {\n  var y[n]\n  minimize 0.5 * dot(y, Q @ y) - dot(x, y)\n}\n",
-        0.0,
+        8.0,
         {"x": [1.0, 0.0, 7.0], "y": [1.0, -1.0, 2.0]},
-        why="y = Q^-1 x, so x = Q t makes both terms vanish",
+        why="y = Q^-1 x, and Q^-1 (y - t) + x - d = 0 for x = Q y, x - d = (1, -1, 0), t - y = Q (x - d)",
     ),
     ConformanceProblem(
         "exponential follower",

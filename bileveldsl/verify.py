@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from bileveldsl.program import Program
 
 RANDOM_STARTS = 20
+SEARCHES = 5
+REST = 1e-10  # largest entry of a (projected) gradient that is taken for zero
 DENSE_LIMIT = 1500
 
 
@@ -242,10 +244,15 @@ def _solve_follower(problem: CompiledProblem, x: np.ndarray, start: np.ndarray) 
 
     bounded = bool(np.isfinite(problem.y_lower).any() or np.isfinite(problem.y_upper).any())
     bounds = optimize.Bounds(problem.y_lower, problem.y_upper) if bounded else None
-    settings = {"maxiter": 5000, "maxfun": 20000, "ftol": 1e-15, "gtol": 1e-10, "maxcor": 30}
+    settings = {"maxiter": 5000, "maxfun": 20000, "ftol": 1e-15, "gtol": REST, "maxcor": 30}
+    point = start
     with np.errstate(all="ignore"):
-        result = optimize.minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=settings)
-        point, value = result.x, float(result.fun)
+        for _ in range(SEARCHES):  # one may stall far from a minimum; started anew it goes on
+            result = optimize.minimize(objective, point, jac=True, method="L-BFGS-B", bounds=bounds, options=settings)
+            moved, point, value = not np.array_equal(result.x, point), result.x, float(result.fun)
+            at_limit = result.status == 1
+            if at_limit or not moved or _residual(problem, x, point) <= REST * np.sqrt(point.size):
+                break
         if not bounded:
             point, value = _newton_polish(problem, x, point, value)
     return point, value, _residual(problem, x, point)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import optimize
 
 from bileveldsl import loads, verify
 from bileveldsl.certify.claims import check_claims
@@ -27,6 +28,13 @@ def compiled(text, **given):
     program = loads(text).program(**given)
     facts, _ = check_claims(program, certify(program))
     return compile_problem(reduce_program(program, REDUCTIONS)[0], numpy_engine()), facts
+
+
+def gradient_at(problem, x, y):
+    """The hyper-gradient, which must be there."""
+    found = hypergradient(problem, x, y)
+    assert found is not None
+    return found
 
 
 def measured(text, x, y, facts=None, tol=1e-6):
@@ -73,7 +81,7 @@ def test_gap_and_hypergradient_of_quadratics_are_the_true_ones(quadratic, x, wro
     gradient = 2 * x + B.T @ np.linalg.solve(A, C @ (y - T))
     rest = x - np.clip(x - gradient, -2, 2)
     assert found.hypergradient_norm == pytest.approx(np.linalg.norm(rest), abs=1e-9)
-    np.testing.assert_allclose(hypergradient(problem, x, y), gradient, atol=1e-10)
+    np.testing.assert_allclose(gradient_at(problem, x, y), gradient, atol=1e-10)
 
 
 def test_a_follower_off_its_answer_is_caught_with_the_right_gap():
@@ -103,13 +111,40 @@ def test_the_tolerance_decides(tol, status):
 @few
 @given(a=st.floats(0.1, 10), centre=st.floats(-30, 30), part=st.floats(0, 1))
 def test_the_gap_on_a_box_is_never_below_the_truth(a, centre, part):
-    text = f"model box; upper {{ var x; minimize x^2 + y }}; lower {{ var y in [-1, 3]; minimize {a!r}*(y - {centre!r})^2/2 }}"
+    lower = f"lower {{ var y in [-1, 3]; minimize {a!r}*(y - {centre!r})^2/2 }}"
+    text = f"model box; upper {{ var x; minimize x^2 + y }}; {lower}"
     y = -1 + 4 * part
     best = min(max(centre, -1), 3)
     value, least = (a * (at - centre) ** 2 / 2 for at in (y, best))
     found = measured(text, 0.0, y).verification
     assert found.lower_gap == pytest.approx((value - least) / (1 + value), rel=1e-6, abs=1e-9)
     assert found.lower_gap >= (value - least) / (1 + value) - 1e-13
+
+
+L = np.array([[1.0, 2, 0], [0, 1, -1], [1, 0, 3]])
+BOXED = """model boxed
+dim n = 3
+param L[n, n] = [[1, 2, 0], [0, 1, -1], [1, 0, 3]]
+upper { var x[n]; minimize sumsq(x) + sum(y) }
+lower { var y[n] in [-1, 1]; minimize sumsq(L @ y - x) / 2 }
+"""
+
+
+@pytest.fixture(scope="module")
+def boxed():
+    return compiled(BOXED)
+
+
+@pytest.mark.parametrize("facts", [None, CONVEX], ids=["strongly convex", "convex"])
+@few
+@given(x=vectors(3), y=vectors(3).map(lambda y: y / 2))
+def test_the_gap_of_a_bounded_least_squares_follower(boxed, facts, x, y):
+    problem, known = boxed
+    found = verify_point(problem, 3 * x, y, known if facts is None else facts).verification
+    best = optimize.lsq_linear(L, 3 * x, bounds=(-1, 1), tol=1e-14).x
+    value, least = (np.sum((L @ at - 3 * x) ** 2) / 2 for at in (y, best))
+    assert found.lower_gap == pytest.approx((value - least) / (1 + value), abs=1e-7)
+    assert found.lower_gap >= (value - least) / (1 + value) - 1e-12
 
 
 @pytest.mark.parametrize("modulus", [None, 1.0, 1e-3])
@@ -273,7 +308,7 @@ def linear_algebra(request, monkeypatch):
 def test_a_singular_hessian_is_no_obstacle_where_the_equation_has_a_solution():
     problem, facts = compiled(SINGULAR.format("(u + v - 1)^2"))
     x, y = np.array([0.7]), np.array([1.5, -0.8])  # any u + v = x answers
-    np.testing.assert_allclose(hypergradient(problem, x, y), 2 * x + 2 * (x - 1), atol=1e-10)
+    np.testing.assert_allclose(gradient_at(problem, x, y), 2 * x + 2 * (x - 1), atol=1e-10)
     best = np.array([0.5])
     assert verify_point(problem, best, np.array([3.0, -2.5]), facts).status is Status.LOCALLY_OPTIMAL
 
@@ -314,7 +349,7 @@ def test_the_hypergradient_of_a_curved_follower_is_the_derivative_of_phi():
     expected = [
         (phi(x + step, z) - phi(x - step, z)) / (2 * step), (phi(x, z + step) - phi(x, z - step)) / (2 * step)
     ]  # fmt: skip
-    found = hypergradient(problem, np.array([x, z]), answer(x, z))
+    found = gradient_at(problem, np.array([x, z]), answer(x, z))
     np.testing.assert_allclose(found, expected, atol=1e-8)
 
 
@@ -326,7 +361,7 @@ def test_what_a_bound_of_the_follower_holds_does_not_move(off):
     """
     problem, _ = compiled(text)
     x = np.array([2.0])  # u is held at 1, v = 2 x follows: phi = 4 + (2 x - 1)^2 + 0 x
-    np.testing.assert_allclose(hypergradient(problem, x, np.array([1.0 - off, 4.0])), [4 * (2 * 2.0 - 1)], rtol=1e-6)
+    np.testing.assert_allclose(gradient_at(problem, x, np.array([1.0 - off, 4.0])), [4 * (2 * 2.0 - 1)], rtol=1e-6)
 
 
 def test_maximizing_levels_are_verified_alike():

@@ -270,7 +270,7 @@ def _xlogx(x: Interval) -> Interval:
     x = _few(x).clip(0.0, math.inf)
     ends = [(_each("xlogx", end, 0), _each("xlogx", end, 1)) for end in (np.maximum(x.lo, 0), np.maximum(x.hi, 0))]
     lowest = -above(_at_precision(lambda: (-arb(1)).exp()))
-    turning = (x.lo < 0.3679) & (x.hi > 0.3678)
+    turning = (x.lo <= 0.36787944117144234) & (x.hi >= 0.36787944117144228)  # the floats around 1/e
     lo = np.where(turning, lowest, np.minimum(ends[0][0], ends[1][0]))
     return Interval.of(np.where(x.lo < 0, -np.inf, lo), np.where(x.lo < 0, np.inf, np.maximum(ends[0][1], ends[1][1])))
 

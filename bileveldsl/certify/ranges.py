@@ -34,6 +34,8 @@ from bileveldsl.certify.interval import REALS, Interval, add_down, gamma
 from bileveldsl.certify.parts import Dependence
 
 _BROADCAST = 1 << 18  # elements of a product that are worth forming one by one
+_ELEMENTWISE = 1 << 20  # elements of a function that are worth enclosing one by one
+_IDENTITY = 2000
 _TINY = 2.0**-1000
 
 
@@ -77,11 +79,15 @@ class Ranges:
         if isinstance(node, Leaf):
             return aligned(self._symbol(node.symbol), node.axes, node.axes)
         if isinstance(node, Delta):
+            if node.axes[0].size > _IDENTITY:
+                return Interval.of(np.zeros((1, 1, 1)), np.ones((1, 1, 1)))
             return Interval.point(np.eye(node.axes[0].size)[None])
         inside = [self._memo[child] for child in node.children]
         if isinstance(node, Map):
             axes = node.axes
             values = [aligned(x, child.axes, axes) for x, child in zip(inside, node.children, strict=True)]
+            if math.prod(np.broadcast_shapes(*(x.lo.shape for x in values))) > _ELEMENTWISE:
+                values = [x.hull(tuple(range(1, 1 + len(axes)))) for x in values]
             result = enclose(node.fn, {argument(k): x for k, x in enumerate(values)})
             return result.map(lambda a: a.reshape((1,) * (1 + len(axes) - a.ndim) + a.shape))
         if isinstance(node, Contract):

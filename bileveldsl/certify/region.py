@@ -118,11 +118,16 @@ class Region:
                 pairs = zip(free, parts, strict=True)
                 choices.append({v.symbol: _between(v, share.reshape(v.symbol.shape)) for v, share in pairs})
         for choice in choices:
-            yield {v.symbol: np.clip(choice[v.symbol], v.lower, v.upper)[None] for v in free}
+            near = {v: choice[v.symbol] if v.kind == "continuous" else np.round(choice[v.symbol]) for v in free}
+            yield {v.symbol: np.clip(value, v.lower, v.upper)[None] for v, value in near.items()}
 
     def _holds(self, values: Values, count: int) -> np.ndarray:
         ranges = Ranges({symbol: Interval.point(value) for symbol, value in values.items()})
         result = np.ones(count, dtype=bool)
+        for v in self.program.variables:
+            if v.kind != "continuous" and v.symbol in values:
+                whole = values[v.symbol] == np.round(values[v.symbol])
+                result &= whole.reshape(len(whole), -1).all(1)
         for slack, strict in self._slacks:
             result &= _above(ranges(slack), strict)
         for condition in self.conditions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from difflib import unified_diff
 from pathlib import Path
@@ -57,14 +58,14 @@ def _format(path: Path, check: bool, diff: bool) -> bool:
         if changes:
             click.echo(source.path)
     elif path == STDIN:
-        click.get_binary_stream("stdout").write(text.encode())
+        sys.stdout.buffer.write(text.encode())
     elif changes:
         atomic_write_text(path, text)
     return changes
 
 
 def _stdin() -> Source:
-    data = click.get_binary_stream("stdin").read()
+    data = sys.stdin.buffer.read()
     try:
         return Source("<stdin>", data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:

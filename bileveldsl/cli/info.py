@@ -46,7 +46,8 @@ def _level(level: Mapping[str, Any]) -> Iterator[str]:
     rows += map(_definition, level["definitions"])
     for constraint in level["constraints"]:
         over = f"[{constraint['indices']}]" if constraint["indices"] else ""
-        rows.append((f"{constraint['label'] or ''}{over}:", _short(constraint["text"]), constraint["doc"]))
+        label = f"{constraint['label']}{over}:" if constraint["label"] else ""
+        rows.append((label, _short(constraint["text"]), constraint["doc"]))
     for claim in level["claims"]:
         constant = f"({claim['constant']})" if claim["constant"] else ""
         rows.append((claim["mode"], f"{claim['fact']}{constant}", ""))

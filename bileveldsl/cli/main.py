@@ -17,6 +17,7 @@ from bileveldsl.cli.diagnostics import exit_code, report
 from bileveldsl.cli.explain import explain
 from bileveldsl.cli.fmt import fmt
 from bileveldsl.cli.info import info
+from bileveldsl.cli.lsp import lsp
 from bileveldsl.cli.options import Settings, debug_option
 from bileveldsl.cli.show import show
 from bileveldsl.cli.solve import solve
@@ -81,5 +82,5 @@ def main() -> None:
     """
 
 
-for command in (solve, check, verify, show, info, explain, fmt, backends):
+for command in (solve, check, verify, show, info, explain, fmt, lsp, backends):
     main.add_command(command)

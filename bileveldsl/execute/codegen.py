@@ -21,7 +21,7 @@ from bileveldsl.execute.contraction import contraction, elements
 from bileveldsl.execute.indexing import subscript
 from bileveldsl.execute.namespace import Array
 from bileveldsl.execute.outputs import Dense, Flat, Inputs, Output, Scalar
-from bileveldsl.execute.scalar_code import ScalarCode
+from bileveldsl.execute.scalar_code import ScalarCode, nonnegative
 from bileveldsl.execute.source import ATOM, LINE, SUM, Body, Value, tuple_text
 
 
@@ -30,17 +30,15 @@ class Function:
     """A compiled function of flat vectors, with the source that it runs."""
 
     source: str
-    constants: Constants
-    names: tuple[str, ...]  # of the constants it uses
-    run: Callable[..., Any]
+    constants: Mapping[str, Array]  # those that it uses
+    run: Callable[..., Any]  # (constants, *vectors)
 
     def __call__(self, *vectors: Array) -> Any:
-        return self.with_constants(self.constants.arrays, *vectors)
+        return self.run(self.constants, *vectors)
 
     def with_constants(self, arrays: Mapping[str, Array], *vectors: Array) -> Any:
         """The values, the constants taken from `arrays` where they are there (as traced by a compiled loop)."""
-        known = self.constants.arrays
-        return self.run({name: arrays.get(name, known[name]) for name in self.names}, *vectors)
+        return self.run({name: arrays.get(name, array) for name, array in self.constants.items()}, *vectors)
 
 
 def compile_function(name: str, outputs: Sequence[Output], inputs: Inputs, constants: Constants) -> Function:
@@ -72,7 +70,7 @@ def compile_function(name: str, outputs: Sequence[Output], inputs: Inputs, const
     generator = _Generator(outputs, inputs, constants)
     source = generator.source(name)
     run = constants.engine.jit(constants.engine.compile(name, source))
-    return Function(source, constants, tuple(generator.bound), run)
+    return Function(source, {name: constants.arrays[name] for name in generator.bound}, run)
 
 
 class _Generator:
@@ -177,7 +175,7 @@ class _Generator:
         if isinstance(node, Delta):
             return Value(f"xp.eye({node.axes[0].size})", self.body.sorted_axes(node.axes))
         if isinstance(node, Contract):
-            return contraction(self.body, children, node.over)
+            return contraction(self.body, children, [nonnegative(child) for child in node.children], node.over)
         if isinstance(node, Reduce):
             places = sorted(children[0].axes.index(axis) for axis in node.over)
             axis = places[0] if len(places) == 1 else tuple(places)
@@ -231,9 +229,11 @@ class _Generator:
 
 
 def _ranks(nodes: Sequence[Expr]) -> dict[Axis, int]:
-    """The order of the labels in all arrays: that of the largest arrays, which so are never copied."""
+    """The order of the labels in all arrays: that of the index sets in the largest data, which so are never copied."""
     largest_first = sorted(nodes, key=lambda node: (not isinstance(node, Leaf), -elements(node.axes)))
-    return {axis: k for k, axis in enumerate(dict.fromkeys(axis for node in largest_first for axis in node.axes))}
+    axes = dict.fromkeys(axis for node in largest_first for axis in node.axes)
+    dims = list(dict.fromkeys(axis.dim for axis in axes))
+    return {axis: k for k, axis in enumerate(sorted(axes, key=lambda axis: (dims.index(axis.dim), axis.prime)))}
 
 
 def _size(node: Expr) -> sympy.Integer | None:

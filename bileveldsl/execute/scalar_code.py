@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import sympy
 
 from bileveldsl.calculus import functions
-from bileveldsl.calculus.expr import Axis
+from bileveldsl.calculus.expr import Axis, Expr, Map
 from bileveldsl.execute.source import ATOM, PRODUCT, SUM, Body, Value
 
 FUNCTIONS: dict[type[sympy.Function], str] = {
@@ -185,3 +185,17 @@ def literal(number: sympy.Expr) -> Value | None:
             return None
     text = repr(value) if math.isfinite(value) else f"{'-' * (value < 0)}xp.{abs(value)}"
     return Value(text, (), SUM if value < 0 else ATOM)
+
+
+def nonnegative(node: Expr) -> bool:
+    """Whether a Map is never negative, as far as its form shows."""
+    return isinstance(node, Map) and _nonnegative(node.fn)
+
+
+def _nonnegative(fn: sympy.Expr) -> bool:
+    if fn.is_nonnegative or isinstance(fn, _NONNEGATIVE):
+        return True
+    return (fn.is_Mul or fn.is_Add) and all(map(_nonnegative, fn.args))
+
+
+_NONNEGATIVE = (functions.sigmoid, functions.softplus, functions.inside, functions.step, functions.equal)

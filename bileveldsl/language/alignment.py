@@ -41,9 +41,10 @@ def _align(lines: Sequence[Line], stops: Sequence[int | None]) -> None:
 
 
 def _widen(run: Sequence[tuple[Line, int]]) -> None:
-    widths = [line.width(stop) for line, stop in run]
-    for (line, stop), width in zip(run, widths, strict=True):
+    widest = max((line.width(stop) for line, stop in run), default=0)
+    for line, stop in run:
+        missing = widest - line.width(stop)
         if stop < len(line.words):
-            line.gaps[stop] += max(widths) - width
+            line.gaps[stop] += missing
         else:
-            line.comment_gap += max(widths) - width
+            line.comment_gap += missing

@@ -166,7 +166,7 @@ class _Writer:
     def place(self, token: Lexeme, begins: bool, breaks: bool) -> None:
         """Write a token at the end of the last line, and learn from it how lines below are indented."""
         line, text, left = self.lines[-1], token.text, None if begins else self.before
-        tight = breaks or left is None or self.prefix
+        tight = breaks or self.prefix
         blanks = 0 if tight or left is None else gap(left, token, bool(self.brackets), self.first == "var")
         column = self.column + blanks
         line.words.append(text)

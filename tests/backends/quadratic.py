@@ -8,6 +8,7 @@ import numpy as np
 
 from bileveldsl import Model, dot, sumsq
 
+
 @dataclass(frozen=True)
 class Quadratic:
     """F = (y - t)'C(y - t)/2 + |x - d|^2/2 and f = y'Ay/2 - y'Bx, with A and C positive definite."""
@@ -31,15 +32,15 @@ class Quadratic:
         B, t, d = random.standard_normal((ny, nx)), random.standard_normal(ny), random.standard_normal(nx)
         return Quadratic(definite(1.0, kappa), B, definite(0.5, 1.0), t, d)
 
-    def model(self, low: float = -100.0, high: float = 100.0) -> Model:
-        """The program, with bounds of x."""
+    def model(self, bounds: tuple[float, float] | None = None, constant: float = 0.0) -> Model:
+        """The program, with bounds of x where they are given, and a constant added to F."""
         ny, nx = self.B.shape
         m = Model("quadratic")
         n, p = m.dim("n", size=nx), m.dim("p", size=ny)
         A, C = m.param("A", p, p, value=self.A), m.param("C", p, p, value=self.C)
         B, t, d = m.param("B", p, n, value=self.B), m.param("t", p, value=self.t), m.param("d", n, value=self.d)
-        x, y = m.upper.var("x", n, between=(low, high)), m.lower.var("y", p)
-        m.upper.minimize(dot(y - t, C @ (y - t)) / 2 + sumsq(x - d) / 2)
+        x, y = m.upper.var("x", n, between=bounds), m.lower.var("y", p)
+        m.upper.minimize(constant + dot(y - t, C @ (y - t)) / 2 + sumsq(x - d) / 2)
         m.lower.minimize(dot(y, A @ y) / 2 - dot(y, B @ x))
         return m
 

@@ -1,23 +1,24 @@
 """F2BA minimizes the penalty's estimate of phi, with the bias of theory, and reports the follower's own answer."""
 
 import math
-from collections import Counter
 
 import numpy as np
 import pytest
+from bileveldsl.backends.f2ba import F2BA, Inner, Published, descend
 from quadratic import Quadratic
 
 from bileveldsl import loads
 from bileveldsl.backend import parse_options
-from bileveldsl.backends.f2ba import F2BA, Inner, Published, descend
-from bileveldsl.execute.codegen import Function
 from bileveldsl.execute.driver import run as drive
 from bileveldsl.execute.engine import jax_engine, numpy_engine
 from bileveldsl.execute.monitor import Monitor
 from bileveldsl.execute.problem import compile_problem
 from bileveldsl.solution import Status
 
-TOY = "model toy; upper { var x in [0, 10] start 1; minimize (x - 3)^2 + (y - 1)^2 }; lower { var y; minimize (y - x)^2 }"
+TOY = """model toy
+upper { var x in [0, 10] start 1; minimize (x - 3)^2 + (y - 1)^2 }
+lower { var y; minimize (y - x)^2 }
+"""
 GALET = """model galet
 upper {{ var x start {}; minimize x^2 + u - sin(v) }}
 lower {{ var u start {}; var v start {}; minimize (x + u - sin(v))^2 / 2 }}
@@ -79,7 +80,7 @@ def test_the_default_agrees_with_implicit_within_the_bias():
 def test_the_value_reported_is_phi_and_not_the_penaltys(form):
     quadratic = Quadratic.random(1)
     sigma = 0.1
-    solution = quadratic.model().solve("f2ba", options={"form": form, "sigma": sigma, "max_iterations": 200})
+    solution = quadratic.model().solve("f2ba", options={"form": form, "sigma": sigma, "max_iterations": 50})
     x = solution["x"]
     np.testing.assert_allclose(solution["y"], quadratic.answer(x), atol=1e-9)
     assert solution.upper.objective == pytest.approx(quadratic.phi(x), abs=1e-9)
@@ -89,10 +90,17 @@ def test_the_value_reported_is_phi_and_not_the_penaltys(form):
 
 def test_bounds_hold_and_the_projected_gradient_vanishes():
     quadratic = Quadratic.random(2)
-    solution = quadratic.model(-0.2, 0.2).solve("f2ba")
+    solution = quadratic.model((-0.2, 0.2)).solve("f2ba")
     x = solution["x"]
     assert (np.abs(x) <= 0.2).all() and (np.abs(x) == 0.2).any()
     np.testing.assert_allclose(np.clip(x - quadratic.gradient(x), -0.2, 0.2), x, atol=1e-5)
+
+
+@pytest.mark.parametrize("upper", ["minimize y^2 + y", "var x in [1, 1]; minimize y^2 + y + x - 1"])
+def test_a_leader_without_a_choice_gets_the_followers_answer(upper):
+    solution = loads(f"model none; upper {{ {upper} }}; lower {{ var y; minimize (y - 1)^2 }}").solve("f2ba")
+    assert solution.status is Status.LOCALLY_OPTIMAL
+    assert solution["y"] == pytest.approx(1) and solution.upper.objective == pytest.approx(2)
 
 
 # ---- Algorithm 2 ----------------------------------------------------------------------------
@@ -109,7 +117,7 @@ def test_the_papers_form_is_algorithm_2_step_by_step(steps):
             z = z - tau * (q.A @ z - q.B @ x)
             y = y - tau * (sigma * q.C @ (y - q.t) + q.A @ y - q.B @ x)
         x = x - eta * ((x - q.d) + (-q.B.T @ y + q.B.T @ z) / sigma)
-    solver = Published(sigma, inner, tau, eta, (np.full(3, -100.0), np.full(3, 100.0)), 1e-12)
+    solver = Published(sigma, inner, tau, eta, (np.full(3, -np.inf), np.full(3, np.inf)), 1e-12)
     point = drive(solver, problem_of(q.model()), Monitor(1e-12), steps)
     np.testing.assert_allclose(point.x, x, rtol=0, atol=1e-12)
     np.testing.assert_allclose(point.y, z, rtol=0, atol=1e-12)
@@ -121,7 +129,7 @@ def test_the_papers_form_is_algorithm_2_step_by_step(steps):
 
 def test_the_papers_form_reaches_the_point_where_its_estimate_vanishes():
     q = Quadratic.random(7)
-    options = {"form": "paper", "sigma": 0.01, "K": 100, "tau": 0.2, "eta": 0.05}
+    options = {"form": "paper", "sigma": 0.01, "K": 40, "tau": 0.2, "eta": 0.2}
     point = run(problem_of(q.model()), Monitor(1e-8), **options)
     assert point.status == "converged"
     np.testing.assert_allclose(point.x, q.penalty_optimum(0.01, 0.0), atol=1e-6)
@@ -146,15 +154,30 @@ def test_steps_that_are_too_long_end_in_a_finite_point():
 
 
 @pytest.mark.parametrize("kappa", [1.0, 1e2, 1e5])
-@pytest.mark.parametrize("guess", [1e-6, 1.0, 1e9])
+@pytest.mark.parametrize("guess", [1e-6, 1.0])
 def test_the_inner_method_needs_no_step_size(kappa, guess):
     quadratic = Quadratic.random(3, kappa=kappa)
     x = np.array([1.0, -1, 2])
     problem = problem_of(quadratic.model())
     inner, steps = descend(problem.pure, x, 0.1, Inner(np.full(4, 10.0), guess), 1e-8, 20000)
     gradient = problem.grad_f_y(x, inner.y) + 0.1 * problem.grad_F_y(x, inner.y)
-    assert np.linalg.norm(gradient) <= 1e-8 and steps < 20000 / 2
+    assert np.linalg.norm(gradient) <= 1e-8
+    assert steps <= 50 + 15 * math.sqrt(kappa)  # accelerated: the root of kappa, not kappa
     np.testing.assert_allclose(inner.y, quadratic.answer(x, 0.1), atol=1e-7)
+
+
+def test_the_inner_method_ends_at_the_level_of_rounding():
+    quadratic = Quadratic.random(3, kappa=100.0)
+    problem = problem_of(quadratic.model())
+    inner, steps = descend(problem.pure, np.ones(3), 0.1, Inner(np.full(4, 10.0), 1.0), 0.0, 20000)
+    assert steps < 500
+    np.testing.assert_allclose(inner.y, quadratic.answer(np.ones(3), 0.1), atol=1e-12)
+
+
+def test_a_penalty_function_without_minimum_is_recognized():
+    problem = problem_of(loads("model m; upper { var x; minimize -40*y^2 }; lower { var y; minimize (y - x)^2 / 2 }"))
+    inner, steps = descend(problem.pure, np.ones(1), 0.1, Inner(np.zeros(1), 1.0), 1e-8, 20000)
+    assert np.isnan(inner.y).all() and steps < 500
 
 
 def test_the_inner_method_stops_at_its_limit_of_steps():
@@ -205,16 +228,8 @@ def test_a_maximum_of_the_follower_as_start_is_not_verified():
 
 
 @pytest.mark.parametrize("form", ["central", "forward", "paper"])
-def test_the_work_is_exactly_the_calls_made(monkeypatch, form):
-    calls: Counter[str] = Counter()
-    evaluate = Function.with_constants
-
-    def counted(function, *arguments):
-        calls[function.source.split("(")[0].removeprefix("def ")] += 1
-        return evaluate(function, *arguments)
-
+def test_the_work_is_exactly_the_calls_made(calls, form):
     problem = problem_of(loads(TOY))
-    monkeypatch.setattr(Function, "with_constants", counted)
     point = run(problem, form=form, max_iterations=40)
     assert problem.work == {
         "f": calls["F"] + calls["value_and_grad_F"], "g": calls["f"] + calls["value_and_grad_f"],
@@ -232,35 +247,55 @@ def test_no_time_at_all_still_gives_a_point(form):
     assert point.y[0] == pytest.approx(point.x[0], abs=1e-9)
 
 
-def test_stopped_later_the_point_of_the_finer_penalty_is_kept():
+@pytest.mark.parametrize("when", ["before the first report", "after it"])
+def test_stopped_later_the_point_of_the_finer_penalty_is_kept(when):
     """Values of psi for different penalties do not compare: a coarse one promises more."""
     quadratic = Quadratic.random(0)
     problem = problem_of(quadratic.model())
 
-    def distance(point):
-        return np.linalg.norm(point.x - quadratic.optimum())
+    class Interrupting(Monitor):
+        penalties = 0
 
-    first = distance(run(problem, form="forward", sigma=1e-1))
-    for stop_at in ("iteration", "start"):
-        seen = []
+        def report(self, objective, measures, point, iteration=None, merit=None):
+            self.penalties += iteration == 1
+            if self.penalties == 3 and when.startswith("before"):
+                raise KeyboardInterrupt
+            super().report(objective, measures, point, iteration, merit)
+            if self.penalties == 3:
+                raise KeyboardInterrupt
 
-        class Hook(Monitor):
-            def report(self, *arguments, stop_at=stop_at, seen=seen, **keywords):
-                seen.append(arguments[0])
-                later = len(seen) > 1 and abs(seen[-1] - seen[-2]) > 1e-3 and len(seen) > 5
-                super().report(*arguments, **keywords)
-                if later:
-                    raise KeyboardInterrupt
+    coarse, stopped = run(problem, form="forward", sigma=1e-1), run(problem, Interrupting(), form="forward")
+    assert stopped.status == "limit"
+    errors = [np.linalg.norm(point.x - quadratic.optimum()) for point in (coarse, stopped)]
+    assert errors[1] < 0.2 * errors[0]
 
-        point = run(problem, Hook(), form="forward")
-        assert point.status == "limit"
-        assert distance(point) < 0.5 * first
+
+@pytest.mark.parametrize("form", ["central", "forward"])
+def test_a_penalty_that_is_too_large_is_left_for_a_smaller_one(form):
+    sign = "-" if form == "forward" else ""  # f + F / 10 or f - F / 10 is not bounded below
+    text = f"""model large
+    upper {{ var x in [-1, 1] start 0.7; minimize 30*(x - 0.2)^2 {sign or "+"} 30*y^2 + exp(y) }}
+    lower {{ var y; minimize (y - x)^2 / 2 }}
+    """
+    implicit, f2ba = (loads(text).solve(backend, options=options) for backend, options in (
+        ("implicit", {}), ("f2ba", {"form": form})))  # fmt: skip
+    assert f2ba["x"] == pytest.approx(implicit["x"], abs=0.01 if form == "forward" else 1e-4)
+    assert f2ba.verification.lower_gap <= 1e-12
+
+
+def test_where_no_penalty_has_a_minimum_the_start_is_returned_and_said():
+    """Chen, Xu, Zhang 2024, Example 4.1: the follower is PL, but no sigma F + f is bounded below."""
+    text = "model open; upper { var x start 1; minimize x*u^3 }; lower { var u start 1; var v; minimize v^2/2 }"
+    point = run(problem_of(loads(text)))
+    assert point.status == "failed" and "no finite minimum" in point.message
+    np.testing.assert_array_equal(point.x, [1.0])
+    assert np.isfinite(point.y).all()
 
 
 def test_both_engines_agree():
     pytest.importorskip("jax")
     model = Quadratic.random(0).model()
-    points = [run(problem_of(model, engine())) for engine in (numpy_engine, jax_engine)]
+    points = [run(problem_of(model, engine()), sigma=1e-2) for engine in (numpy_engine, jax_engine)]
     assert [type(point.x) for point in points] == [np.ndarray] * 2
     np.testing.assert_allclose(points[0].x, points[1].x, atol=1e-7)
     np.testing.assert_allclose(points[0].y, points[1].y, atol=1e-7)

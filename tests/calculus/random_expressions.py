@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import sympy
@@ -36,15 +37,15 @@ from bileveldsl.calculus.expr import (
     select,
 )
 
-I, J = Dim("I", 2), Dim("J", 3)
-GRID = (Axis(I), Axis(I, 1), Axis(J), Axis(J, 1))
+ROWS, COLUMNS = Dim("I", 2), Dim("J", 3)
+GRID = (Axis(ROWS), Axis(ROWS, 1), Axis(COLUMNS), Axis(COLUMNS, 1))
 SHAPE = tuple(axis.size for axis in GRID)
 PLACES = dict(zip(GRID, np.indices(SHAPE), strict=True))
 """The index value along each label, at every point of the grid."""
 
-x, v, w = Symbol("x", "variable"), Symbol("v", "variable", (I,)), Symbol("w", "variable", (J,))
-M, Q = Symbol("M", "variable", (I, J)), Symbol("Q", "variable", (J, J))
-A = Symbol("A", "data", (I, J), np.array([[0.5, -1.0, 0.25], [1.5, 0.75, -0.5]]))
+x, v, w = Symbol("x", "variable"), Symbol("v", "variable", (ROWS,)), Symbol("w", "variable", (COLUMNS,))
+M, Q = Symbol("M", "variable", (ROWS, COLUMNS)), Symbol("Q", "variable", (COLUMNS, COLUMNS))
+A = Symbol("A", "data", (ROWS, COLUMNS), np.array([[0.5, -1.0, 0.25], [1.5, 0.75, -0.5]]))
 VARIABLES = (x, v, w, M, Q)
 Values = Mapping[Symbol, np.ndarray]
 
@@ -101,7 +102,7 @@ def constant_terms(draw: st.DrawFn) -> Term:
 
 @st.composite
 def delta_terms(draw: st.DrawFn) -> Term:
-    dim = draw(st.sampled_from([I, J]))
+    dim = draw(st.sampled_from([ROWS, COLUMNS]))
     a, b = draw(labels_of(dim)), draw(labels_of(dim))
     return Term(f"delta({a}, {b})", delta(a, b), lambda values: (PLACES[a] == PLACES[b]) * 1.0)
 
@@ -117,7 +118,8 @@ SMOOTH: dict[sympy.Expr, Callable[[np.ndarray], np.ndarray]] = {
     1 / (1 + ARG**2): lambda a: 1 / (1 + a**2),
     -2 * ARG + 1: lambda a: 1 - 2 * a,
 }
-REDUCTIONS: dict[str, Callable[[np.ndarray, tuple[Axis, ...]], np.ndarray]] = {
+Operation = Literal["logsumexp", "max", "min", "norm"]
+REDUCTIONS: dict[Operation, Callable[[np.ndarray, tuple[Axis, ...]], np.ndarray]] = {
     "logsumexp": lambda a, over: a.max() + np.log(np.maximum(summed(np.exp(a - a.max()), over), 1e-300)),
     "norm": lambda a, over: np.sqrt(summed(a**2, over)),
     "max": lambda a, over: np.broadcast_to(a.max(axis=_places(over), keepdims=True), SHAPE),
@@ -140,7 +142,9 @@ def elementwise_terms(draw: st.DrawFn, terms: st.SearchStrategy[Term]) -> Term:
 def sums(draw: st.DrawFn, terms: st.SearchStrategy[Term]) -> Term:
     parts = draw(st.lists(terms, min_size=2, max_size=3))
     built = " + ".join(p.built for p in parts)
-    return Term(f"({built})", add(*(p.expr for p in parts)), lambda values: sum(p.meaning(values) for p in parts))
+    return Term(
+        f"({built})", add(*(p.expr for p in parts)), lambda values: np.sum([p.meaning(values) for p in parts], axis=0)
+    )
 
 
 @st.composite
@@ -163,7 +167,8 @@ def contractions(draw: st.DrawFn, terms: st.SearchStrategy[Term]) -> Term:
 @st.composite
 def reductions(draw: st.DrawFn, terms: st.SearchStrategy[Term], smooth: bool) -> Term:
     a, over = draw(terms), draw(SOME_LABELS)
-    operation = draw(st.sampled_from(["logsumexp", "norm"] if smooth else list(REDUCTIONS)))
+    operations: list[Operation] = ["logsumexp", "norm"] if smooth else list(REDUCTIONS)
+    operation = draw(st.sampled_from(operations))
     expr, shift = a.expr, lambda array: array
     if smooth and operation == "norm":  # away from its kink
         expr, shift = apply(2 + sympy.sin(ARG), [a.expr]), lambda array: 2 + np.sin(array)
@@ -190,9 +195,9 @@ def index_maps(draw: st.DrawFn) -> tuple[list[tuple[Axis, IndexMap]], Axis | Non
     at = []
     for axis in targets:
         single = along is None or draw(st.booleans())
-        positions = st.integers(0, axis.size - 1)
+        positions: st.SearchStrategy[int | list[int]] = st.integers(0, axis.size - 1)
         if not single and along is not None:
-            positions = st.lists(positions, min_size=along.size, max_size=along.size)
+            positions = st.lists(st.integers(0, axis.size - 1), min_size=along.size, max_size=along.size)
         at.append((axis, IndexMap.of(np.array(draw(positions)))))
     if all(index.positions.ndim == 0 for _, index in at):
         along = None

@@ -68,6 +68,6 @@ def scalar_program(
     return program(node(formula), upper, lower, constraints, **rest)
 
 
-def facts(made: Program) -> dict[str, Fact]:
+def facts(made: Program, budget_seconds: float = 10.0) -> dict[str, Fact]:
     """The facts of the follower's objective by their name."""
-    return {fact.fact: fact for fact in certify(made) if fact.of == "lower.objective"}
+    return {fact.fact: fact for fact in certify(made, budget_seconds) if fact.of == "lower.objective"}

@@ -27,7 +27,7 @@ def excess(value, first, second):
     return (a + b) / 2 - m, 1e-9 * (1 + abs(a) + abs(b) + abs(m))
 
 
-@settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], max_examples=100, deadline=None)
+@settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow], max_examples=50, deadline=None)
 @given(random.terms(), st.integers(0, 10**6))
 def test_random_nodes_bend_as_judged_and_within_their_bounds(term, seed):
     root = contract([term.expr], term.expr.axes) if term.expr.axes else term.expr
@@ -92,7 +92,7 @@ def compiled(formula):
 @given(FORMULAS, st.integers(0, 10**6), st.sampled_from([(-1, 1), (0, 2), (0.5, 1.5)]))
 def test_random_followers_have_no_counterexample_to_their_facts(formula, seed, ends):
     assume(formula.free_symbols & {y1, y2} and not formula.has(sympy.nan, sympy.zoo, sympy.I))
-    found = facts(scalar_program(formula, {x: (-1, 1), y1: ends, y2: ends}))
+    found = facts(scalar_program(formula, {x: (-1, 1), y1: ends, y2: ends}), budget_seconds=0.2)
     rng = np.random.default_rng(seed)
     at = rng.uniform(-1, 1, 400)
     first, second = rng.uniform(*ends, (2, 400)), rng.uniform(*ends, (2, 400))
@@ -102,11 +102,14 @@ def test_random_followers_have_no_counterexample_to_their_facts(formula, seed, e
         a, b, m = (
             np.broadcast_to(compiled(formula)(at, *point), (400,)) for point in (first, second, (first + second) / 2)
         )
-    above, slack = (a + b) / 2 - m, 1e-9 * (1 + np.abs(a) + np.abs(b) + np.abs(m))
-    defined = np.isfinite(a) & np.isfinite(b)
+    ends_defined = np.isfinite(a) & np.isfinite(b)
+    if found["convex"].verdict == "proved":
+        assert np.isfinite(m[ends_defined]).all()  # the domain is convex
+    defined = ends_defined & np.isfinite(m)
+    with np.errstate(all="ignore"):
+        above, slack = (a + b) / 2 - m, 1e-9 * (1 + np.abs(a) + np.abs(b) + np.abs(m))
     squares = ((first - second) ** 2).sum(0) / 8
     if found["convex"].verdict == "proved":
-        assert (np.isfinite(m) | ~defined).all()  # the domain is convex
         assert (above >= -slack)[defined].all()
     if found["strongly_convex"].verdict == "proved":
         assert (above >= found["strongly_convex"].constant * squares - slack)[defined].all()

@@ -36,6 +36,7 @@ CONVEX = {
     "convex after its bounds": ((1 - y1) ** 2 + 100 * (y2 - y1**2) ** 2, {y1: (-2, -1), y2: (-2, -1)}),
     "power with an exponent of the leader": (y**x, {x: (1, 3), y: (0, 5)}),
     "affine": (x * y - 3, {}),
+    "half a turn, rounded down": (-sin(y), {y: (0, 3.14159265358)}),
 }
 
 NOT_CONVEX = {
@@ -48,6 +49,7 @@ NOT_CONVEX = {
     "cancellation": (10**16 * y**2 - (10**16 + 1) * y**2, {}),
     "sine": (y**2 + 3 * sin(y) ** 2, {}),
     "indefinite": (y1**4 + y2**4 - 4 * y1 * y2, {}),
+    "half a turn, rounded up": (-sin(y), {y: (0, 3.1415926536)}),
     "kink downwards": (exp(-sqrt(y**2 + y**4)), {y: (-1, 1)}),
     "logarithm of a square": (-log(y**2), {y: (-1, 1)}),
     "pole between": (y**-2, {}),
@@ -217,6 +219,14 @@ def test_integers_have_no_convex_feasible_set():
     found = {(f.of, f.fact): f.verdict for f in certify(made)}
     assert found["lower.objective", "convex"] == "proved"
     assert found["lower.feasible_set", "convex"] == "unknown"
+
+
+def test_a_counterexample_has_whole_numbers_where_the_model_wants_them():
+    # x (x - 1) y^2 vanishes for x in {0, 1} and bends down between; x is whole.
+    made = scalar_program((x**2 - x) * y**2, {x: (0, 1)})
+    assert facts(made)["convex"].verdict == "refuted"
+    object.__setattr__(made.upper.variables[0], "kind", "binary")
+    assert facts(made)["convex"].verdict == "unknown"
 
 
 def test_facts_are_json():

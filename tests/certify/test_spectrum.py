@@ -56,6 +56,16 @@ def test_a_semidefinite_matrix_moved_by_a_hair_is_told_apart(size):
     assert greatest_eigenvalue(point(singular))[0] >= np.linalg.eigvalsh(singular)[-1] * (1 - 1e-14)
 
 
+def test_a_factorization_that_runs_to_its_end_by_rounding_proves_nothing():
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        factor = rng.integers(-16, 17, (12, 11)).astype(float)
+        last = factor @ np.array([2.0**-10, *rng.integers(-2, 3, 10)])
+        matrix = np.c_[factor, last].T @ np.c_[factor, last]  # exact, and singular
+        matrix[0, 0] = np.nextafter(matrix[0, 0], 0)  # now indefinite by far less than a rounding
+        assert least_eigenvalue(point(matrix))[0] < 0
+
+
 def test_simple_eigenvalues_are_exact():
     assert least_eigenvalue(point([[2, 1], [1, 2]]))[0] == 1
     assert least_eigenvalue(point([[1, -1], [-1, 1]]))[0] == 0

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -85,7 +86,9 @@ def test_the_limit_of_iterations(problem: CompiledProblem) -> None:
 
 def test_divergence_ends_at_the_last_finite_point_and_says_so(problem: CompiledProblem) -> None:
     point = run(GradientDescent(100.0), problem, Monitor(), 10**6)
-    assert point.status == "failed" and "not finite" in point.message
+    assert point.status == "failed"
+    (gave, last) = map(int, re.findall(r"iteration (\d+)", point.message))
+    assert "not finite" in point.message and last == gave - 1 == point.iterations
     assert np.isfinite(point.x).all() and abs(point.x[0]) > 1e100
 
 

@@ -36,7 +36,9 @@ def test_the_example_has_the_code_and_the_fix_has_not(code):
 def test_codes_and_pages_match_one_to_one():
     used = set()
     for root in (PACKAGE, *map(Path, blv.__path__[1:])):
-        for file in root.rglob("*.py") if root == PACKAGE else [*root.glob("backends/*.py"), *root.glob("grammar/*.py")]:
+        for file in (
+            root.rglob("*.py") if root == PACKAGE else [*root.glob("backends/*.py"), *root.glob("grammar/*.py")]
+        ):
             used |= set(re.findall(r'"([EW]\d{3})"', file.read_text(encoding="utf-8")))
     assert used - set(codes()) == set(), "codes without a page"
     assert set(codes()) - used == set(), "pages without a code"

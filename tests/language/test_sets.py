@@ -38,9 +38,12 @@ def program(upper="minimize x", lower="minimize sumsq(flow) + sumsq(stock) + sum
 
 rng = np.random.default_rng(1)
 POINT = {
-    "x": np.array(0.7), "toll": rng.normal(size=2), "flow": rng.normal(size=(2, 6)), "stock": rng.normal(size=4),
+    "x": np.array(0.7),
+    "toll": rng.normal(size=2),
+    "flow": rng.normal(size=(2, 6)),
+    "stock": rng.normal(size=4),
     "level": rng.normal(size=4),
-}  # fmt: skip
+}
 FLOW = {(k, *a): POINT["flow"][i, j] for i, k in enumerate(TRIPS) for j, a in enumerate(ARCS)}
 TOLL = dict(zip(TOLLED, POINT["toll"], strict=True))
 STOCK = dict(zip(range(1, 5), POINT["stock"], strict=True))
@@ -58,12 +61,14 @@ def value(expression, top=""):
 
 
 CASES = {
-    "sum(cost[i, j] * flow[k, i, j] for k in TRIPS, (i, j) in ARCS)": sum(COST[a] * FLOW[k, *a] for k in TRIPS for a in ARCS),
+    "sum(cost[i, j] * flow[k, i, j] for k in TRIPS, (i, j) in ARCS)": sum(
+        COST[a] * FLOW[k, *a] for k in TRIPS for a in ARCS
+    ),
     "sum(volume[k]*toll[i, j]*flow[k, i, j] for k in TRIPS, (i, j) in TOLLED)": sum(
         VOLUME[k] * TOLL[a] * FLOW[k, *a] for k in TRIPS for a in TOLLED
     ),
     "sum(cost[a] * toll[a] for a in TOLLED)": sum(COST[a] * TOLL[a] for a in TOLLED),
-    "sum(cost[i, j] for (i, j) in ARCS if i != \"a\")": sum(COST[a] for a in ARCS if a[0] != "a"),
+    'sum(cost[i, j] for (i, j) in ARCS if i != "a")': sum(COST[a] for a in ARCS if a[0] != "a"),
     "sum(cost[i, j]*toll[i, j] for (i, j) in ARCS if (i, j) in TOLLED)": sum(COST[a] * TOLL[a] for a in TOLLED),
     "sum(cost[i, j] for i in NODES, j in NODES if (i, j) in ARCS and not (i, j) in TOLLED)": sum(
         COST[a] for a in ARCS if a not in TOLLED
@@ -71,7 +76,7 @@ CASES = {
     "sum(cost[i, j]*cost[k, l] for (i, j) in ARCS, (k, l) in ARCS if j == k)": sum(
         COST[a] * COST[b] for a in ARCS for b in ARCS if a[1] == b[0]
     ),
-    "sum(level[i]*sum(flow[\"t1\", j, k] for (j, k) in ARCS if j == i) for i in NODES)": sum(
+    'sum(level[i]*sum(flow["t1", j, k] for (j, k) in ARCS if j == i) for i in NODES)': sum(
         LEVEL[i] * sum(FLOW["t1", *a] for a in ARCS if a[0] == i) for i in NODES
     ),
     "sum(level[i]*level[j] for i in NODES, j in NODES if i != j)": sum(
@@ -79,23 +84,27 @@ CASES = {
     ),
     "sum((stock[t] - stock[t - 1])^2 for t in 2..4)": sum((STOCK[t] - STOCK[t - 1]) ** 2 for t in (2, 3, 4)),
     "sum(t * stock[t] for t in T)": sum(t * STOCK[t] for t in STOCK),
-    "sum(price[s]*stock[t] for s in T, t in T if s < t)": sum(PRICE[s] * STOCK[t] for s in STOCK for t in STOCK if s < t),
+    "sum(price[s]*stock[t] for s in T, t in T if s < t)": sum(
+        PRICE[s] * STOCK[t] for s in STOCK for t in STOCK if s < t
+    ),
     "sum(price[t]*sum(stock[s] for s in T if s <= t) for t in T)": sum(
         PRICE[t] * sum(STOCK[s] for s in STOCK if s <= t) for t in STOCK
     ),
     "sum(price[s]*stock[t] for s in T, t in T if s == 1 or t == s + 1)": sum(
         PRICE[s] * STOCK[t] for s in STOCK for t in STOCK if s == 1 or t == s + 1
     ),
-    "flow[\"t2\", \"d\", \"a\"] + level[\"c\"] + stock[3]": FLOW["t2", "d", "a"] + LEVEL["c"] + STOCK[3],
+    'flow["t2", "d", "a"] + level["c"] + stock[3]': FLOW["t2", "d", "a"] + LEVEL["c"] + STOCK[3],
     "max(cost[i, j] + level[i] for (i, j) in ARCS)": max(COST[a] + LEVEL[a[0]] for a in ARCS),
     "prod(stock[t] for t in T if t > 1)": STOCK[2] * STOCK[3] * STOCK[4],
-    "sum(flow @ cost) + dot(volume, flow @ cost)": sum((1 + VOLUME[k]) * COST[a] * FLOW[k, *a] for k in TRIPS for a in ARCS),
+    "sum(flow @ cost) + dot(volume, flow @ cost)": sum(
+        (1 + VOLUME[k]) * COST[a] * FLOW[k, *a] for k in TRIPS for a in ARCS
+    ),
     "sum(logsumexp(flow, ARCS))": np.log(np.exp(POINT["flow"]).sum(1)).sum(),
     "sum(volume[k]*logsumexp(flow[k, :]) for k in TRIPS)": sum(
         VOLUME[k] * np.log(np.exp(POINT["flow"][i]).sum()) for i, k in enumerate(TRIPS)
     ),
-    "sum(x for i in NODES if i == \"a\" or i == \"b\")": 2 * 0.7,
-}  # fmt: skip
+    'sum(x for i in NODES if i == "a" or i == "b")': 2 * 0.7,
+}
 
 
 @pytest.mark.parametrize("expression", CASES)
@@ -107,8 +116,9 @@ def test_a_family_is_a_constraint_for_each_member():
     checked = program(
         lower="minimize sumsq(flow) + sumsq(stock) + sumsq(level)\n"
         "balance[k in TRIPS, v in NODES]:\n"
-        "  sum(flow[k, i, j] for (i, j) in ARCS if i == v) - sum(flow[k, i, j] for (i, j) in ARCS if j == v) == level[v]\n"
-        "cap[k in TRIPS, (i, j) in ARCS if i != \"a\"]: flow[k, i, j] <= cost[i, j]\n"
+        "  sum(flow[k, i, j] for (i, j) in ARCS if i == v) -\n"
+        "  sum(flow[k, i, j] for (i, j) in ARCS if j == v) == level[v]\n"
+        'cap[k in TRIPS, (i, j) in ARCS if i != "a"]: flow[k, i, j] <= cost[i, j]\n'
         "ramp[t in 2..4]: -1 <= stock[t] - stock[t - 1] <= 1"
     )
     balance, cap, ramp = checked.lower[0].constraints

@@ -239,10 +239,8 @@ class _Elaboration:
 
     def _declares_variables(self, level: Level) -> bool:
         """Whether the block of a level declares variables, be it over axes that are not known."""
-        return any(
-            isinstance(item, ast.Level) and item.name == level.name and any(isinstance(s, ast.Var) for s in item.statements)
-            for item in self.model.items
-        )
+        blocks = [item for item in self.model.items if isinstance(item, ast.Level) and item.name == level.name]
+        return any(isinstance(statement, ast.Var) for block in blocks for statement in block.statements)
 
     def _check_use(self) -> None:
         if self.diagnostics.errors:

@@ -11,11 +11,13 @@ import numpy as np
 from bileveldsl.calculus.evaluate import evaluate
 from bileveldsl.calculus.expr import Dim, Expr, symbols_of
 from bileveldsl.language import ast
-from bileveldsl.language.elaborate.sizes import MAX_ELEMENTS, TOO_MANY
 from bileveldsl.language.elaborate.tensor import Tensor
 
 EXACT = 2**53
 """Up to here every whole number is a float64."""
+
+MAX_MEMBERS = 2**22
+"""Members of a range; each may become an object of its own."""
 
 
 def unread(expr: Expr) -> bool:
@@ -73,8 +75,9 @@ class Fixed:
         first, last = (self.integer(end, "the end of a range") for end in (node.first, node.last))
         if first is None or last is None:
             return None
-        if last - first >= MAX_ELEMENTS:
-            return self.report("E327", f"the range has {last - first + 1:,} members", node.span, "", TOO_MANY)
+        if last - first >= MAX_MEMBERS:
+            text, mend = f"the range has {last - first + 1:,} members", f"there may be {MAX_MEMBERS:,}"
+            return self.report("E327", text, node.span, "", mend)
         return range(first, last + 1)
 
     def _list(self, node: ast.List, dims: Sequence[Dim], what: str) -> np.ndarray | None:

@@ -7,6 +7,7 @@ into a scatter, so that no product of sets is ever formed for it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from bileveldsl.calculus.expr import (
 )  # fmt: skip
 from bileveldsl.language import ast
 from bileveldsl.language.elaborate.scope import Scope
-from bileveldsl.language.elaborate.sets import Column, IndexSet, Universe
+from bileveldsl.language.elaborate.sets import Column, IndexSet, Universe, single
 
 FIRST_INDEX_PRIME = 1_000
 """Labels of indices stay clear of those that arrays in the body have by position."""
@@ -58,6 +59,10 @@ class Group:
 
     def taken(self, rows: np.ndarray, axis: Axis) -> Group:
         return Group(axis, {name: tuple(c.taken(rows) for c in columns) for name, columns in self.names.items()})
+
+    def spread(self, place: int, rank: int) -> dict[str, tuple[Column, ...]]:
+        """The labels of each name as arrays of so many axes, of length 1 but for the one at `place`."""
+        return {name: tuple(c.spread(place, rank) for c in columns) for name, columns in self.names.items()}
 
 
 @dataclass
@@ -143,23 +148,15 @@ class Indices:
                 return self.report(
                     "E323", text, condition.span, "", "join the sets with ==, or use a smaller set of tuples"
                 )
-            pair = tuple(index.ravel() for index in np.indices(shape)) if len(groups) > 1 else (np.arange(shape[0]),)
-            rows = self._rows_view(groups, pair)
-            mask = self.mask(condition, rows)
+            rows = [group.spread(place, len(shape)) for place, group in enumerate(groups)]
+            mask = self.mask(condition, {name: columns for names in rows for name, columns in names.items()})
             if mask is None:
                 return None
-            pair = tuple(index[mask] for index in pair)
+            pair = np.nonzero(np.broadcast_to(mask, shape))
         name = "x".join(g.axis.dim.name for g in groups) + "|" + condition.span.text
         axis = self._label(Dim(name, len(pair[0])))
         parts = [group.taken(index, axis) for group, index in zip(groups, pair, strict=True)]
         return Group(axis, {name: columns for part in parts for name, columns in part.names.items()})
-
-    def _rows_view(self, groups: Sequence[Group], pair: Sequence[np.ndarray]) -> dict[str, tuple[Column, ...]]:
-        return {
-            n: tuple(c.taken(k) for c in columns)
-            for g, k in zip(groups, pair, strict=True)
-            for n, columns in g.names.items()
-        }
 
     def _join_rows(self, groups: Sequence[Group], condition: ast.Expression) -> tuple[np.ndarray, ...] | None:
         """The pairs of rows of two groups for `i == j`, by sorting instead of by trying all."""
@@ -186,7 +183,7 @@ class Indices:
         return (rows, matches) if left is groups[0] else (matches, rows)
 
     def mask(self, node: ast.Expression, rows: Mapping[str, tuple[Column, ...]]) -> np.ndarray | None:
-        """Where a condition holds, row by row."""
+        """Where a condition holds, over the grid that the labels of all indices together make."""
         if isinstance(node, ast.Logical):
             parts = [self.mask(operand, rows) for operand in node.operands]
             if any(part is None for part in parts):
@@ -194,7 +191,7 @@ class Indices:
             found = [part for part in parts if part is not None]
             if node.operator == "not":
                 return ~found[0]
-            return np.logical_and.reduce(found) if node.operator == "and" else np.logical_or.reduce(found)
+            return functools.reduce(np.logical_and if node.operator == "and" else np.logical_or, found)
         if isinstance(node, ast.Member):
             members = self.sets(node.set)
             items = node.item.items if isinstance(node.item, ast.Tuple) else (node.item,)
@@ -238,14 +235,13 @@ class Indices:
         return {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}[node.operator](a, b)
 
     def _columns(self, node: ast.Expression, rows: Mapping[str, tuple[Column, ...]]) -> tuple[Column, ...] | None:
-        """The labels that an index, a constant, or an index plus a whole number takes, row by row."""
+        """The labels that an index, a constant, or an index plus a whole number takes."""
         if isinstance(node, ast.Name) and node.name in rows:
             return rows[node.name]
-        length = len(next(iter(rows.values()))[0].codes) if rows else 1
         if isinstance(node, ast.Text):
-            return (Column(Universe((node.value,)), np.zeros(length, dtype=np.int64)),)
+            return (single(node.value),)
         if isinstance(node, ast.Number) and node.value.denominator == 1:
-            return (Column(Universe((int(node.value),)), np.zeros(length, dtype=np.int64)),)
+            return (single(int(node.value)),)
         if isinstance(node, ast.Binary) and node.operator in "+-":
             left, right = self._columns(node.left, rows), self._columns(node.right, rows)
             a, b = (None if side is None or len(side) != 1 else side[0].values for side in (left, right))
@@ -275,18 +271,16 @@ class Indices:
         if np.prod(shape, dtype=float) > LARGEST_PRODUCT:
             text = f"the condition is on {' x '.join(map(str, shape))} combinations"
             return self.report("E323", text, node.span, "", "tie the indices with ==")
-        places = dict(zip(axes, (k.ravel() for k in np.indices(shape)), strict=True))
         rows = {
-            name: tuple(c.taken(places[self.bound[name].axis]) for c in self.bound[name].columns)
+            name: tuple(c.spread(axes.index(self.bound[name].axis), len(axes)) for c in self.bound[name].columns)
             for name in _names(node)
             if name in self.bound
         }
         mask = self.mask(node, rows)
         if mask is None:
             return None
-        symbol = Symbol(
-            f"[{node.span.text}]", "data", tuple(a.dim for a in axes), mask.reshape(shape).astype(np.float64)
-        )
+        values = np.broadcast_to(mask, shape).astype(np.float64)
+        symbol = Symbol(f"[{node.span.text}]", "data", tuple(a.dim for a in axes), values)
         return leaf(symbol, axes)
 
 

@@ -61,8 +61,7 @@ def checked_set(
         of = ", ".join(parent.name for parent in parents)
         text = f"the member {shown(members[outside])} of {name} is not within {of}"
         return report("E325", text, span, "", f"members of {name} must be members of {of}")
-    first = result.positions(result.columns)
-    twice = np.flatnonzero(first != np.arange(len(members)))
+    twice = np.flatnonzero(result.first_positions != np.arange(len(members)))
     if twice.size:
         return report("E326", f"the member {shown(members[int(twice[0])])} of {name} stands twice", span)
     return result

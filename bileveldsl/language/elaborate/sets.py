@@ -58,6 +58,10 @@ class Column:
     def taken(self, rows: np.ndarray) -> Column:
         return Column(self.universe, self.codes[rows])
 
+    def spread(self, place: int, rank: int) -> Column:
+        """The same along one of several axes."""
+        return Column(self.universe, self.codes.reshape([-1 if k == place else 1 for k in range(rank)]))
+
     def into(self, universe: Universe) -> np.ndarray:
         """The codes of the same labels in another universe, -1 where it lacks one."""
         return self.codes if universe is self.universe else self.universe.translate(universe)[self.codes]
@@ -76,6 +80,11 @@ class Column:
     def shown(self) -> list[Label]:
         """The labels themselves, in order."""
         return list(map(self.universe.labels.__getitem__, self.codes.tolist()))
+
+
+def single(label: Label) -> Column:
+    """The column of one label, everywhere."""
+    return Column(Universe((label,)), np.zeros((), dtype=np.int64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,32 +109,38 @@ class IndexSet:
         return columns[0] if self.arity == 1 else list(zip(*columns, strict=True))
 
     @cached_property
-    def _tree(self) -> tuple[list[np.ndarray], np.ndarray]:
+    def _tree(self) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
         """The distinct first labels, the distinct pairs of these with second labels, and so on, as sorted numbers.
 
-        Each pair is of a position among the numbers before and a code, so that no number grows with the arity. Last,
-        for each of the last numbers the first member that it stands for.
+        Each pair is of a position among the numbers before and a code, so that no number grows with the arity. Then
+        for each of the last numbers the first member that it stands for, and for each member its position among them.
         """
         levels, first, left = [], np.zeros(0, dtype=np.int64), np.zeros(self.dim.size, dtype=np.int64)
         for column in self.columns:
             pairs = left * column.universe.size + column.codes
             distinct, first, left = np.unique(pairs, return_index=True, return_inverse=True)
             levels.append(distinct)
-        return levels, first
+        return levels, first, left
+
+    @property
+    def first_positions(self) -> np.ndarray:
+        """For each member the position where it stands first."""
+        _, first, own = self._tree
+        return first[own]
 
     def positions(self, columns: Sequence[Column]) -> np.ndarray:
-        """For each row of labels the position of that member in this set, or -1; of the first if it stands twice."""
-        shape = np.shape(columns[0].codes)
+        """For labels that together make a grid the position of each member in this set, or -1."""
+        shape = np.broadcast_shapes(*(column.codes.shape for column in columns))
         if not self.dim.size:
             return np.full(shape, -1)
-        levels, first = self._tree
-        at, found = np.zeros(shape, dtype=np.int64), np.ones(shape, dtype=bool)
+        levels, first, _ = self._tree
+        at, found = np.zeros((), dtype=np.int64), np.ones((), dtype=bool)
         for own, given, distinct in zip(self.columns, columns, levels, strict=True):
             codes = given.into(own.universe)
             wanted = at * own.universe.size + codes
             at = np.minimum(np.searchsorted(distinct, wanted), len(distinct) - 1)
-            found &= (codes >= 0) & (distinct[at] == wanted)
-        return np.where(found, first[at], -1)
+            found = found & (codes >= 0) & (distinct[at] == wanted)
+        return np.where(np.broadcast_to(found, shape), first[at], -1)
 
 
 def plain_set(dim: Dim) -> IndexSet:

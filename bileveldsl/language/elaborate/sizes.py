@@ -17,9 +17,7 @@ from bileveldsl.language.elaborate.sets import IndexSet
 from bileveldsl.language.elaborate.tensor import UNREAD_SIZE
 
 MAX_ELEMENTS = 2**26
-"""What the text of a model may ask for in a few words: elements of a variable or parameter, members of a range."""
-
-TOO_MANY = f"there may be {MAX_ELEMENTS:,} at most"
+"""What a few words may ask for: elements of a variable, or of a parameter that a number or a formula fills."""
 
 
 @dataclass
@@ -110,7 +108,7 @@ class Sizes:
         """Whether an array over some dims can be held in memory; if not, it is reported."""
         count = math.prod(dim.size for dim in dims)
         if count > MAX_ELEMENTS and not self.made_up(dims):
-            self._error("E327", f"{name} has {count:,} elements", span, help=TOO_MANY)
+            self._error("E327", f"{name} has {count:,} elements", span, help=f"there may be {MAX_ELEMENTS:,}")
             return False
         return True
 

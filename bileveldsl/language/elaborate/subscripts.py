@@ -12,7 +12,7 @@ from bileveldsl.calculus.expr import Axis, Dim, IndexMap, contract, delta, disti
 from bileveldsl.language import ast
 from bileveldsl.language.elaborate.fixed import Fixed
 from bileveldsl.language.elaborate.indices import Indices, number_column
-from bileveldsl.language.elaborate.sets import Column, IndexSet, Universe
+from bileveldsl.language.elaborate.sets import Column, IndexSet, single
 from bileveldsl.language.elaborate.tensor import Tensor
 
 
@@ -69,7 +69,7 @@ class Subscripts:
             items = first.items
         columns: list[tuple[Column, Axis | None]] = []
         for item in items:
-            part = self._labels(item, members, len(columns))
+            part = self._labels(item, members)
             if part is None:
                 return None
             columns += part
@@ -90,35 +90,38 @@ class Subscripts:
                 else f"{shown} is not in {members.name}"
             )
             mend = "restrict the indices: for ... in the set itself, or if (...) in the set"
+            if not axes:
+                mend = f"use a member of {members.name}" if self._is_set(members) else "counting starts at 0"
             span = items[0].span.to(items[-1].span)
             return self.report(
                 "E321" if axes else "E306",
                 text,
                 span,
-                _range_of(dim, members),
-                mend if axes else "counting starts at 0",
+                _range_of(members),
+                mend,
             )
         return Subscript(None, positions, axes)
 
-    def _labels(
-        self, item: ast.Expression, members: IndexSet, component: int
-    ) -> list[tuple[Column, Axis | None]] | None:
+    def _labels(self, item: ast.Expression, members: IndexSet) -> list[tuple[Column, Axis | None]] | None:
         """The labels of one item, with the label of the axis they run along, if they run."""
         if isinstance(item, ast.Name) and item.name in self.indices.bound:
             index = self.indices.bound[item.name]
             return [(column, index.axis) for column in index.columns]
         if isinstance(item, ast.Text):
-            return [(_single(item.value), None)]
+            return [(single(item.value), None)]
         shifted = self._shifted(item)
         if shifted is not None:
             return [shifted]
         value = self.fixed.integer(item, "an index")
         if value is None:
             return None
-        universe = members.columns[min(component, members.arity - 1)].universe
-        if value < 0 and isinstance(universe.labels, range):
-            value += universe.size
-        return [(_single(value), None)]
+        if value < 0 and not self._is_set(members):
+            value += members.dim.size  # -1 is the last element of a dim; of a set it is a label
+        return [(single(value), None)]
+
+    def _is_set(self, members: IndexSet) -> bool:
+        declaration = self.indices.scope.declarations.get(members.name)
+        return declaration is not None and declaration.kind == "set"
 
     def _shifted(self, item: ast.Expression) -> tuple[Column, Axis] | None:
         """`t - 1` and `t + 1` for an index t whose labels are numbers."""
@@ -162,10 +165,6 @@ class Subscripts:
         return self.report("E302", text, node.span, base.described, "give one index for each axis, : for all of one")
 
 
-def _single(label: Any) -> Column:
-    return Column(Universe((label,)), np.zeros((), dtype=np.int64))
-
-
 def _spread(column: Column, place: int | None, shape: tuple[int, ...]) -> tuple[Column, np.ndarray]:
     """The codes of a column over the grid of all labels that take part."""
     if place is None:
@@ -173,11 +172,11 @@ def _spread(column: Column, place: int | None, shape: tuple[int, ...]) -> tuple[
     return column, np.broadcast_to(column.codes.reshape([-1 if k == place else 1 for k in range(len(shape))]), shape)
 
 
-def _range_of(dim: Dim, members: IndexSet) -> str:
-    plain = isinstance(members.columns[0].universe.labels, range)
-    return (
-        f"the axis has {dim.size} elements, 0 to {dim.size - 1}" if plain else f"{members.name} has {dim.size} members"
-    )
+def _range_of(members: IndexSet) -> str:
+    labels = members.columns[0].universe.labels
+    if isinstance(labels, range) and members.arity == 1 and len(labels) == members.dim.size:
+        return f"the axis has {len(labels)} elements, {labels[0]} to {labels[-1]}"
+    return f"{members.name} has {members.dim.size} members"
 
 
 def _taken(base: Tensor, subscripts: Sequence[Subscript], set_of: Callable[[Dim], IndexSet]) -> Tensor:

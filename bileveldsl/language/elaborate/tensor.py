@@ -22,7 +22,6 @@ from bileveldsl.calculus.expr import (
     rename,
 )  # fmt: skip
 
-
 UNREAD_SIZE = 1_000_000
 """Stands for the size of a dim whose data could not be read, so that shapes can still be checked by the names."""
 

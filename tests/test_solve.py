@@ -1,0 +1,324 @@
+"""The whole way of a model: what is reported follows from the verification, and nothing found is lost."""
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bileveldsl.backends.implicit import Implicit
+
+from bileveldsl import load, loads
+from bileveldsl.backend import RawPoint
+from bileveldsl.language.diagnostics import BlvError
+from bileveldsl.solution import Solution, Status
+from bileveldsl.solve import solve, solve_with
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+TOY = """model toy
+upper { var x in [0, 10] start 1; minimize (x - 3)^2 + (y - 1)^2 }
+lower { var y; minimize (y - x)^2 }
+"""
+PBGD = """model pbgd
+upper { var x in [0, 3] start 2.9; minimize cos(4*y + 2) / (1 + exp(2 - 4*x)) + 0.5*log((4*x - 2)^2 + 1) }
+lower { var y; minimize (x + y)^2 + x*sin(x + y)^2 }
+"""
+VALUES = [0.1999, 0.4427, 1.2435]  # phi at its local minima x = 1.2152, 0.3824, 2.8296
+
+
+class Says(Implicit):
+    """A backend that returns a point and an opinion that were made up."""
+
+    def __init__(self, x, y, status="converged", message="surely"):
+        super().__init__()
+        object.__setattr__(self, "answer", (x, y, status, message))
+
+    def solve(self, problem, options, monitor):
+        x, y, status, message = self.answer
+        return RawPoint(np.atleast_1d(x).astype(float), np.atleast_1d(y).astype(float), status, message)
+
+
+# ---- who decides the status -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "opinion", "status"),
+    [
+        (2, 2, "converged", Status.LOCALLY_OPTIMAL),
+        (2, 2, "failed", Status.LOCALLY_OPTIMAL),
+        (2, 2, "limit", Status.LOCALLY_OPTIMAL),
+        (2.1, 2.1, "converged", Status.FEASIBLE),
+        (2.1, 2.1, "failed", Status.FEASIBLE),
+        (2.1, 2.1, "limit", Status.LIMIT),
+        (2, 2.1, "converged", Status.NOT_VERIFIED),
+        (2, 2.1, "limit", Status.LIMIT),
+        (-1, -1, "converged", Status.NOT_VERIFIED),
+        (np.nan, 2, "converged", Status.NOT_VERIFIED),
+        (2, np.inf, "converged", Status.NOT_VERIFIED),
+    ],
+)
+def test_the_status_is_that_of_the_verification_and_never_the_backends(x, y, opinion, status):
+    solution = solve_with(loads(TOY), Says(x, y, opinion))
+    assert solution.status is status
+    assert ("surely" in solution.message) is (opinion != "converged")
+    assert solution.upper.objective == pytest.approx((x - 3) ** 2 + (y - 1) ** 2, nan_ok=True)
+    assert solution.lower[0].objective == pytest.approx((y - x) ** 2, nan_ok=True)
+
+
+def test_the_toy():
+    solution = load(EXAMPLES / "toy" / "toy.blv").solve()
+    assert (solution["x"], solution["y"]) == pytest.approx((2, 2), abs=1e-9)
+    assert solution.upper.objective == pytest.approx(2, abs=1e-12)
+    assert solution.status is Status.LOCALLY_OPTIMAL and solution.status.exit_code == 0
+    assert solution.backend == "implicit"
+    assert solution.backend_reason == "lower level strongly convex (mu = 2, proved)"
+    assert solution.path == ("Program", "implicit")
+    assert list(solution.seconds) == ["read", "certify", "compile", "solve", "verify"]
+    assert all(seconds >= 0 for seconds in solution.seconds.values())
+    assert {"bileveldsl", "numpy", "scipy", "python"} <= set(solution.versions)
+
+
+def test_a_claim_that_is_not_proved_stops_the_solve():
+    for claim, code in (("require strongly_convex(3)", "E502"), ("require pl(1.5); require strongly_convex(2)", None)):
+        model = loads(TOY.replace("(y - x)^2", f"(y - x)^2; {claim}"))
+        if code is None:
+            assert solve(model).status is Status.LOCALLY_OPTIMAL
+            continue
+        with pytest.raises(BlvError) as caught:
+            solve(model)
+        assert {diagnostic.code for diagnostic in caught.value.diagnostics} == {code}
+
+
+@pytest.mark.parametrize(("engine", "options"), [("torch", ""), ("auto", 'options { engine = "torch" }')])
+def test_an_engine_that_is_not_there_is_refused(engine, options):
+    with pytest.raises(BlvError) as caught:
+        solve(loads(TOY + options), engine=engine)
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "E608" and "torch" in diagnostic.message and "numpy" in diagnostic.help
+
+
+def test_the_engine_is_recorded():
+    pytest.importorskip("jax")
+    found = solve(loads(TOY), engine="jax")
+    assert found.status is Status.LOCALLY_OPTIMAL and "jax" in found.versions
+    assert "jax" not in solve(loads(TOY)).versions
+    assert "jax" in solve(loads(TOY + 'options { engine = "jax" }')).versions
+
+
+def test_data_is_recorded_by_its_digest():
+    folder = EXAMPLES / "ridge"
+    solution = load(folder / "ridge.blv").solve()
+    assert solution.data_sha256["ridge.npz"] == hashlib.sha256((folder / "ridge.npz").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("backend", ["implicit", "f2ba"])
+def test_solutions_survive_their_json(tmp_path, backend):
+    solution = loads(TOY.replace("var y;", "var y[3];").replace("(y - 1)^2", "sumsq(y - 1)").replace(
+        "(y - x)^2", "sumsq(y - x)")).solve(backend)  # fmt: skip
+    solution.write(tmp_path / "a.json")
+    again = Solution.read(tmp_path / "a.json")
+    assert again.to_json() == solution.to_json()
+    np.testing.assert_array_equal(again["y"], solution["y"])
+    assert json.loads((tmp_path / "a.json").read_text()) == solution.to_json()
+
+
+def test_a_solution_with_a_point_that_is_not_finite_survives_its_json():
+    solution = solve_with(loads(TOY), Says(np.nan, -np.inf))
+    again = Solution.from_json(json.loads(solution.to_text()))
+    assert np.isnan(again["x"]) and again["y"] == -np.inf and again.status is Status.NOT_VERIFIED
+
+
+def test_a_solution_is_a_start():
+    model = loads(TOY)
+    first = model.solve("f2ba")
+    second = model.solve("implicit", start=first)
+    assert second.work.iterations <= 1 and second.work.f <= 3
+    assert second["x"] == pytest.approx(2, abs=1e-6)
+
+
+# ---- several starts, one seed ---------------------------------------------------------------
+
+
+def test_several_starts_give_the_best_of_the_answers(tmp_path):
+    one, many = (loads(PBGD).solve(starts=starts, log=tmp_path / f"{starts}.jsonl") for starts in (1, 6))
+    assert one.upper.objective == pytest.approx(VALUES[2], abs=1e-4)
+    found = [event["objective"] for event in events(tmp_path / "6.jsonl") if event["event"] == "verified"]
+    assert len(found) == 6 and found[0] == one.upper.objective
+    assert min(found) == many.upper.objective == pytest.approx(VALUES[0], abs=1e-4)
+    assert all(any(value == pytest.approx(known, abs=1e-4) for known in VALUES) for value in found)
+    assert many.work.iterations > one.work.iterations  # of all starts together
+
+
+def test_a_maximizing_leader_gets_the_largest_answer():
+    mirrored = PBGD.replace("minimize cos", "maximize -1*(cos").replace("+ 1) }", "+ 1)) }")
+    assert loads(mirrored).solve(starts=6).upper.objective == pytest.approx(-VALUES[0], abs=1e-4)
+
+
+def test_a_verified_answer_is_better_than_one_that_is_not_whatever_its_value():
+    class Alternating(Implicit):
+        def solve(self, problem, options, monitor):
+            if problem.x_start[0] == 1.0:  # the model's own start
+                return RawPoint(np.array([3.0]), np.array([1.0]), "converged", "")  # value 0, not feasible
+            return super().solve(problem, options, monitor)
+
+    assert solve_with(loads(TOY), Alternating()).status is Status.NOT_VERIFIED
+    solution = solve_with(loads(TOY), Alternating(), starts=3)
+    assert solution.status is Status.LOCALLY_OPTIMAL and solution.upper.objective == pytest.approx(2)
+
+
+@pytest.mark.parametrize(("text", "backend"), [(PBGD, "f2ba"), (TOY, "implicit")])
+def test_the_same_seed_gives_the_same_solution_to_the_last_bit(text, backend):
+    first, second = (loads(text).solve(backend, starts=3, seed=11) for _ in range(2))
+    assert first.values == second.values and first.work == second.work
+    assert first.verification == second.verification and first.upper == second.upper
+    assert (first.seed, first.message) == (11, second.message)
+
+
+def test_another_seed_tries_other_starts():
+    class Recording(Implicit):
+        def solve(self, problem, options, monitor):
+            seen.append(float(problem.x_start[0]))
+            return super().solve(problem, options, monitor)
+
+    seen: list[float] = []
+    for seed in (1, 2):
+        solve_with(loads(TOY), Recording(), starts=3, seed=seed)
+    assert seen[0] == seen[3] == 1.0 and len(set(seen)) == 5
+
+
+# ---- limits, interrupts and the log ---------------------------------------------------------
+
+
+def events(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("backend", ["implicit", "f2ba"])
+def test_a_time_limit_gives_the_best_point_so_far(backend):
+    solution = load(EXAMPLES / "ridge" / "ridge.blv").solve(backend, time_limit=1e-9)
+    assert solution.status is Status.LIMIT and solution.status.exit_code == 4
+    assert "time limit" in solution.message
+    assert np.isfinite(solution["loglam"]).all() and np.isfinite(solution["w"]).all()
+    assert np.isfinite(solution.upper.objective)
+    assert solution.verification.lower_gap is not None  # verified like any other
+
+
+def test_a_time_limit_ends_the_starts(tmp_path):
+    log = tmp_path / "a.jsonl"
+    loads(PBGD).solve(starts=50, time_limit=1e-9, log=log)
+    assert sum(event["event"] == "start" for event in events(log)) == 1
+
+
+def test_the_time_of_all_starts_together_is_limited():
+    class Slow(Implicit):
+        def solve(self, problem, options, monitor):
+            time.sleep(0.2)
+            return super().solve(problem, options, monitor)
+
+    solution = solve_with(loads(TOY), Slow(), starts=100, time_limit=0.5)
+    assert solution.status is Status.LOCALLY_OPTIMAL
+    assert solution.seconds["solve"] < 5
+
+
+@pytest.mark.parametrize("backend", ["implicit", "f2ba"])
+def test_the_log_has_one_json_object_a_line(tmp_path, backend):
+    log = tmp_path / "events.jsonl"
+    solution = loads(TOY).solve(backend, log=log, starts=2)
+    found = events(log)
+    kinds = [event["event"] for event in found]
+    assert kinds[0] == "start" and kinds[-1] == "verified" and kinds.count("start") == kinds.count("verified") == 2
+    iterations = [event for event in found if event["event"] == "iteration"]
+    assert iterations and all(event["hypergradient_norm"] >= 0 for event in iterations)
+    assert found[-1]["status"] == solution.status.value
+    assert [event["number"] for event in found if event["event"] == "start"] == [0, 1]
+
+
+def test_a_log_that_cannot_be_written_is_refused(tmp_path):
+    with pytest.raises(BlvError) as caught:
+        loads(TOY).solve(log=tmp_path / "nowhere" / "a.jsonl")
+    assert caught.value.diagnostics[0].code == "E415"
+
+
+class Interrupted(Implicit):
+    """Ctrl-C during the second start."""
+
+    def solve(self, problem, options, monitor):
+        if problem.x_start[0] != 1.0:
+            monitor.stopped = "interrupt"
+            return RawPoint(problem.x_start, problem.x_start, "limit", "interrupted")
+        return super().solve(problem, options, monitor)
+
+
+def test_an_interrupt_ends_the_starts_and_keeps_the_best():
+    solution = solve_with(loads(TOY), Interrupted(), starts=5)
+    assert solution.status is Status.LOCALLY_OPTIMAL and solution["x"] == pytest.approx(2)
+
+
+def test_an_interrupt_during_the_verification_keeps_the_point(monkeypatch):
+    def interrupted(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bileveldsl.solve.verify_point", interrupted)
+    solution = loads(TOY).solve(starts=3)
+    assert solution.status is Status.LIMIT and "interrupted" in solution.message
+    assert solution["x"] == pytest.approx(2) and solution.verification.lower_gap is None
+
+
+def test_ctrl_c_prints_the_best_point_so_far(tmp_path):
+    log = tmp_path / "events.jsonl"
+    model = EXAMPLES / "ridge" / "ridge.blv"
+    words = ["solve", str(model), "--backend", "f2ba", "--tol", "1e-9", "--json", "--log", str(log)]
+    child = subprocess.Popen(
+        [sys.executable, "-m", "bileveldsl", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        begin = time.monotonic()
+        while not (log.exists() and log.read_text().count('"iteration"') > 5):
+            assert child.poll() is None and time.monotonic() - begin < 60
+            time.sleep(0.05)
+        child.send_signal(signal.SIGINT)
+        output, errors = child.communicate(timeout=60)
+    finally:
+        child.kill()
+    assert (child.returncode, errors) == (4, "")
+    solution = Solution.from_json(json.loads(output))
+    assert solution.status is Status.LIMIT and "interrupted" in solution.message
+    gap = solution.verification.lower_gap
+    assert np.isfinite(solution["loglam"]).all() and gap is not None and gap <= 1e-9
+    best = min(event["objective"] for event in events(log) if event["event"] == "iteration")
+    assert solution.upper.objective == pytest.approx(best, abs=1e-2)
+
+
+# ---- the work -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["implicit", "f2ba"])
+def test_the_verification_is_no_work_of_the_backend(monkeypatch, backend):
+    from bileveldsl import solve as module
+
+    verify, counted = module.verify_point, []
+
+    def recording(problem, *arguments, **keywords):
+        before = dict(problem.work)
+        verified = verify(problem, *arguments, **keywords)
+        counted.append((before, dict(problem.work)))
+        return verified
+
+    monkeypatch.setattr("bileveldsl.solve.verify_point", recording)
+    solution = loads(TOY).solve(backend)
+    ((before, after),) = counted
+    assert after != before
+    assert {**vars(solution.work), "f": solution.work.f + 1} == before  # and F once, for the report
+
+
+def test_two_starts_do_the_work_of_both():
+    model = loads(TOY)
+    first = model.solve()
+    again = model.solve(start=replace(first, values={"x": 1.0, "y": 0.0}), starts=2, seed=4)
+    assert again.work.iterations >= first.work.iterations
+    assert again.work.grad_f > first.work.grad_f
