@@ -4,17 +4,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from bileveldsl.language.function_names import FUNCTION_NAMES
+
 __version__ = "0.1.0"
 
 _package = Path(__file__).parent
 if not (_package / "backends").is_dir():  # a source checkout: `backends/` and `grammar/` lie beside the package
     __path__.append(str(_package.parent))
 
-_FUNCTIONS = (
-    "abs", "acos", "asin", "atan", "cos", "cosh", "dot", "entropy", "exp", "huber", "kl", "log", "logsumexp", "max",
-    "min", "norm", "norm1", "norminf", "prod", "sigmoid", "sin", "sinh", "softmax", "softplus", "sqrt", "sum", "sumsq",
-    "tan", "tanh",
-)  # fmt: skip
 _HOMES = {
     "BlvError": "language.diagnostics",
     "Diagnostic": "language.diagnostics",
@@ -27,7 +24,7 @@ _HOMES = {
     "forall": "language.embedded",
     "indices": "language.embedded",
     "integers": "language.embedded",
-    **dict.fromkeys(_FUNCTIONS, "language.embedded.functions"),
+    **dict.fromkeys(FUNCTION_NAMES, "language.embedded.functions"),
 }
 
 __all__ = ["__version__", *_HOMES]

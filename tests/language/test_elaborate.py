@@ -184,3 +184,14 @@ def test_claims_keep_their_constants_exactly():
     required, assumed = checked.lower[0].claims
     assert (required.mode, required.fact, str(required.constant)) == ("require", "strongly_convex", "1/10")
     assert (assumed.mode, assumed.constant) == ("assume", None)
+
+
+def test_a_follower_does_not_see_the_variables_of_another():
+    text = (
+        "model t\nupper {\nvar x\nminimize x + y + z\n}\nlower a {\nvar y\nminimize (y - x)^2\n}\n"
+        "lower b {\nvar z\nminimize (z - x)^2\ncap: z + y <= 1\n}"
+    )
+    with pytest.raises(BlvError) as caught:
+        blv.loads(text).program()
+    (error,) = caught.value.diagnostics
+    assert (error.code, error.span.text, error.related[0].span.text) == ("E327", "cap: z + y <= 1", "y")

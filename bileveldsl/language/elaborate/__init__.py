@@ -9,7 +9,7 @@ import numpy as np
 from bileveldsl.calculus.expr import Dim, Symbol, leaf, symbols_of
 from bileveldsl.language import ast
 from bileveldsl.language.data import Reader
-from bileveldsl.language.diagnostics import BlvError, Collector, Diagnostic
+from bileveldsl.language.diagnostics import BlvError, Collector, Diagnostic, Related
 from bileveldsl.language.elaborate.expressions import Expressions
 from bileveldsl.language.elaborate.levels import Levels
 from bileveldsl.language.elaborate.members import checked_set, set_members
@@ -201,6 +201,7 @@ class _Elaboration:
     # ---- checks over the whole ----
 
     def _check_levels(self, levels: list[Level]) -> None:
+        self._check_followers([level for level in levels if level.role == "lower"])
         for level in levels:
             own = set(level.symbols)
             if level.role == "lower" and own and own.isdisjoint(symbols_of(level.objective)) and not level.constraints:
@@ -236,6 +237,21 @@ class _Elaboration:
                             "W303", text, constraint.span, "", (), "if it restricts the leader, it belongs in upper"
                         )
                     )
+
+    def _check_followers(self, followers: list[Level]) -> None:
+        """Followers are independent given the leader: none sees the variables of another."""
+        owners = {v.symbol: (v, level) for level in followers for v in level.variables}
+        for level in followers:
+            parts = [(level.objective_span, [level.objective])]
+            for c in level.constraints:
+                parts.append((c.span, [e for e in (c.body, c.lower, c.upper) if e is not None]))
+            for span, exprs in parts:
+                strangers = [owners[s] for s in symbols_of(*exprs) if s in owners and owners[s][1] is not level]
+                for variable, owner in sorted(strangers, key=lambda pair: pair[0].name):
+                    text = f"{level.name} uses {variable.name}, which {owner.name} decides"
+                    mend = "followers decide independently: let the leader carry what one needs of the other"
+                    related = (Related(variable.span, f"a variable of {owner.name}"),)
+                    self.diagnostics.add(Diagnostic("E327", text, span, "", related, mend))
 
     def _declares_variables(self, level: Level) -> bool:
         """Whether the block of a level declares variables, be it over axes that are not known."""

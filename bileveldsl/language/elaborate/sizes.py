@@ -53,6 +53,8 @@ class Sizes:
                     self._error("E315", "an axis needs at least one element", axis.span)
                     return None
                 result.append(Dim(str(size), size))
+                if not self.affordable("the axis", result[-1:], axis.span):
+                    return None
                 continue
             if not self.declared(axis):
                 return None
