@@ -37,6 +37,7 @@ from bileveldsl.certify.scalar import semidefinite
 
 Kind = Literal["constant", "affine", "convex", "concave", "unknown"]
 _FLIPPED: dict[Kind, Kind] = {"convex": "concave", "concave": "convex"}
+_TERMS = 100  # up to which a product is multiplied out
 _SHOWN = 100  # characters
 _ARGUMENTS = 3  # affine arguments up to which second derivatives are looked at
 
@@ -169,6 +170,10 @@ class Composition:
         fixed = [p for p in parts if not self.depends(p)]
         bending = [p for p in parts if self.depends(p)]
         found = self._of_factors(node, bending)
+        if found.kind == "unknown" and len(bending) > 1 and isinstance(node, Map):
+            opened = sympy.expand_mul(node.fn)  # the whole product, its multiplier included
+            if opened.is_Add and len(opened.args) <= _TERMS:
+                return self(part(node, opened))
         if found.affine or found.kind == "unknown" or not fixed:
             return found
         multiplier = self.multiplier(fixed)
@@ -200,9 +205,6 @@ class Composition:
             first, second = bending
             if self._quadratic_over_linear(first, second) or self._quadratic_over_linear(second, first):
                 return Curvature("convex")
-        opened = sympy.expand_mul(node.fn) if isinstance(node, Map) else None
-        if isinstance(node, Map) and opened is not None and opened.is_Add and len(opened.args) <= 100:
-            return self(part(node, opened))
         return Curvature("unknown", node, "is a product of expressions that both vary with the follower's decision")
 
     def _quadratic_over_linear(self, over: Expr, under: Expr) -> bool:

@@ -157,6 +157,7 @@ def _objective_facts(region: Region, composition: Composition, deadline: float) 
 
 
 def _convex(of: str, found: Evidence) -> Fact:
+    assert not (found.convex and found.witness is not None), f"{of} is both proved and refuted convex"
     if found.convex:
         rule = "composition" if found.curvature.convex else found.rule
         return Fact(of, "convex", "proved", rule=rule, why=_RULES[rule])

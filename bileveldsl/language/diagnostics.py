@@ -98,13 +98,13 @@ class Collector:
     """Gathers diagnostics during a pass, each place at most once, so that all errors show in one run."""
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    _places: set[tuple[str, Span | str]] = field(default_factory=set)
 
     def add(self, diagnostic: Diagnostic) -> None:
-        place = diagnostic.span and (diagnostic.span.start, diagnostic.span.end)
-        for known in self.diagnostics:
-            if known.code == diagnostic.code and (known.span and (known.span.start, known.span.end)) == place:
-                return
-        self.diagnostics.append(diagnostic)
+        place = (diagnostic.code, diagnostic.span or diagnostic.message)
+        if place not in self._places:
+            self._places.add(place)
+            self.diagnostics.append(diagnostic)
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+LONGEST = 60
+"""Nobody misspells a longer word, and comparing two takes the product of their lengths."""
+
 
 def closest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate within a third of the word's length in edits, the first of the nearest; upper and lower case agree.
@@ -27,6 +30,8 @@ def closest(word: str, candidates: Iterable[str]) -> str | None:
     >>> closest("x", ["toll", "cost"]) is None
     True
     """
+    if len(word) > LONGEST:
+        return None
     best, nearest = None, max(1, len(word) // 3) + 1
     for candidate in candidates:
         if candidate == word or abs(len(candidate) - len(word)) >= nearest:

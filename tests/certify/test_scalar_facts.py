@@ -36,6 +36,8 @@ CONVEX = {
     "convex after its bounds": ((1 - y1) ** 2 + 100 * (y2 - y1**2) ** 2, {y1: (-2, -1), y2: (-2, -1)}),
     "power with an exponent of the leader": (y**x, {x: (1, 3), y: (0, 5)}),
     "affine": (x * y - 3, {}),
+    "product to be multiplied out": (y * (y + x), {}),
+    "negative multiplier of a product": ((x - 3) * (y + x) * (1 - y), {x: (0, 1)}),
     "half a turn, rounded down": (-sin(y), {y: (0, 3.14159265358)}),
 }
 
@@ -47,6 +49,8 @@ NOT_CONVEX = {
     "sign of x": (x * y**2, {x: (-1, 1)}),
     "difference of kinks": (Abs(y) - Abs(y - 1), {}),
     "cancellation": (10**16 * y**2 - (10**16 + 1) * y**2, {}),
+    "product to be multiplied out": (-y * (y + 1), {}),
+    "negative multiplier of a product": ((x - 3) * (y + x) * (y + 1), {x: (0, 1)}),
     "sine": (y**2 + 3 * sin(y) ** 2, {}),
     "indefinite": (y1**4 + y2**4 - 4 * y1 * y2, {}),
     "half a turn, rounded up": (-sin(y), {y: (0, 3.1415926536)}),
@@ -67,6 +71,8 @@ MODULI = {  # the modulus and the Lipschitz constant of the gradient, None where
     "exponential multiplier": (exp(x) * y**2, {x: (-1, 1)}, 2 * math.exp(-1), 2 * math.e),
     "cross terms": (y1**2 + y1 * y2 + y2**2, {}, 1, 3),
     "chain": (y1**2 + y2**2 + y3**2 + y1 * y2 + y2 * y3, {}, 2 - math.sqrt(2), 2 + math.sqrt(2)),
+    "product to be multiplied out": (-y * (y + 1), {}),
+    "negative multiplier of a product": ((x - 3) * (y + x) * (y + 1), {x: (0, 1)}),
     "sine": (y**2 + sin(y), {}, 1, 3),
     "hyperbolic cosine": (sympy.cosh(y), {}, 1, None),
     "exponential of a square": (exp(y**2), {}, 2, None),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import count
 from typing import Any, Literal
 
 import numpy as np
@@ -46,6 +47,7 @@ class Levels:
         claims: list[Claim] = []
         ties: Literal["optimistic", "pessimistic"] = "optimistic"
         minibatch: list[Axis] = []
+        names = set(self.expressions.scope.declarations)
         for statement in level.statements:
             if isinstance(statement, ast.Var) and statement.name in self.variables:
                 if self.sizes.made_up(self.variables[statement.name].dims):
@@ -55,7 +57,9 @@ class Levels:
                 variables.append(variable)
                 constraints += own
             elif isinstance(statement, ast.Constraint):
-                constraints += self._constraint(statement, len(constraints))
+                label = statement.label or next(c for k in count(len(constraints) + 1) if (c := f"c{k}") not in names)
+                names.add(label)
+                constraints += self._constraint(statement, label)
             elif isinstance(statement, ast.Claim):
                 claims += self._claim(statement)
             elif isinstance(statement, ast.Ties):
@@ -131,8 +135,7 @@ class Levels:
 
     # ---- constraints ----
 
-    def _constraint(self, node: ast.Constraint, count: int) -> list[Constraint]:
-        label = node.label or f"c{count + 1}"
+    def _constraint(self, node: ast.Constraint, label: str) -> list[Constraint]:
         if not node.generators:
             return self._relation(node, label, ())
         with self.expressions.indices.running(node.generators, node.guard) as run:

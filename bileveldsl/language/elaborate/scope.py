@@ -17,6 +17,9 @@ ARTICLES: dict[Kind, str] = {
     "constraint": "a constraint",
 }  # fmt: skip
 
+SUGGESTED = 20
+"""So many unknown names get a suggestion: each is compared with every name there is."""
+
 
 @dataclass(frozen=True)
 class Declaration:
@@ -72,7 +75,8 @@ class Scope:
             self.used.add(name)
         elif name not in self._unknown:
             self._unknown.add(name)
-            self.diagnostics.add(unknown("E201", "name", name, span, [*self.declarations, *extra], functions.NAMES))
+            known = [*self.declarations, *extra] if len(self._unknown) <= SUGGESTED else []
+            self.diagnostics.add(unknown("E201", "name", name, span, known, functions.NAMES))
         return declaration
 
 
