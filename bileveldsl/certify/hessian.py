@@ -49,6 +49,7 @@ class Hessian:
     """The second derivatives of a scalar node in some symbols, over boxes of the variables."""
 
     def __init__(self, root: Expr, symbols: Sequence[Symbol], ranges: Ranges):
+        self.root = root
         self.symbols = tuple(symbols)
         self.ranges = ranges
         sizes = [math.prod(symbol.shape) for symbol in symbols]
@@ -136,7 +137,7 @@ class Hessian:
             # Whether a point counts is dear to find out: only the few lowest are asked.
             few = np.argsort(values, kind="stable")[:_ASKED]
             asked = np.full(len(points), np.inf)
-            asked[few] = np.where(counts(self.unpacked(points[few])), values[few], np.inf)
+            asked[few] = np.where(self._defined(points[few]) & counts(self.unpacked(points[few])), values[few], np.inf)
             return asked
 
         low, high = self._pack("lo"), self._pack("hi")
@@ -146,6 +147,14 @@ class Hessian:
             hopeless=0.0 if sign > 0 else -math.inf,  # negative curvature ends the question
             patience=12 if sign > 0 else 4,
         )  # fmt: skip
+
+    def _defined(self, points: np.ndarray) -> np.ndarray:
+        """At which points the function has a value: its derivatives may have one where it has none (x log x)."""
+        boxes = self.ranges.boxes
+        others = [s for s in symbols_of(self.root) if s in boxes and s not in self.variables]
+        rest = {s: Interval.point(np.clip(1.0, boxes[s].lo, boxes[s].hi)) for s in others}
+        value = self._ranges(points, points).within(rest)(self.root)
+        return np.broadcast_to(np.isfinite(value.lo) & np.isfinite(value.hi), (len(points),))
 
     @cached_property
     def _rational(self) -> list[list] | None:

@@ -71,8 +71,6 @@ MODULI = {  # the modulus and the Lipschitz constant of the gradient, None where
     "exponential multiplier": (exp(x) * y**2, {x: (-1, 1)}, 2 * math.exp(-1), 2 * math.e),
     "cross terms": (y1**2 + y1 * y2 + y2**2, {}, 1, 3),
     "chain": (y1**2 + y2**2 + y3**2 + y1 * y2 + y2 * y3, {}, 2 - math.sqrt(2), 2 + math.sqrt(2)),
-    "product to be multiplied out": (-y * (y + 1), {}),
-    "negative multiplier of a product": ((x - 3) * (y + x) * (y + 1), {x: (0, 1)}),
     "sine": (y**2 + sin(y), {}, 1, 3),
     "hyperbolic cosine": (sympy.cosh(y), {}, 1, None),
     "exponential of a square": (exp(y**2), {}, 2, None),
