@@ -61,7 +61,7 @@ def analyse(source: Source) -> Analysis:
     --------
     >>> analysis = analyse(Source("toy.blv", "upper { var x; minimize x + }; lower { var y; minimize (y - x)^2 }"))
     >>> [error.code for error in analysis.errors], sorted(analysis.declarations)
-    (['E121'], ['x', 'y'])
+    (['E137'], ['x', 'y'])
     """
     errors: tuple[Diagnostic, ...] = ()
     try:
