@@ -12,7 +12,6 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: threads reserve address space
 
 import argparse
-import json
 import multiprocessing
 import resource
 import signal
@@ -21,73 +20,17 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fuzz_cases import Case, case, smaller
-from bileveldsl.language.diagnostics import BlvError, Diagnostic, Source
-from bileveldsl.language.format import format_source
-from bileveldsl.language.pages import codes
-from bileveldsl.language.parse import parse
-from bileveldsl.language.render import render_github, render_json, render_text
-from bileveldsl.language.signature import signature
-from bileveldsl.language.unparse import unparse
-from bileveldsl.model import Model
+from tests.language.fuzz_cases import Case, case, smaller
+from tests.language.fuzz_examine import DEPTHS, Outcome, examine
 
 CPU_SECONDS = 5
 MEMORY = 2**30  # beyond what the process has when it begins
 CASES_OF_A_WORKER = 1_000
 MINIMIZING_SECONDS = 90
-SHOWN = 50  # diagnostics of a text
-CODES = frozenset(codes())
-DEPTHS = ("parse", "elaborate", "check")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a text: `accepted`, `refused` with some codes, or a finding with its place in our code."""
-
-    kind: str
-    detail: tuple[str, ...] = ()
-    trace: str = ""
-
-    @property
-    def is_finding(self) -> bool:
-        return self.kind not in ("accepted", "refused")
-
-
-def examine(sample: Case, depth: str) -> Outcome:
-    """Read a text as `bileveldsl check` does, show every diagnostic in every form, and write what was read again."""
-    source = Source("model.blv", sample.text)
-    try:
-        tree = parse(source)
-        text = unparse(tree)
-        assert unparse(parse(Source("model.blv", text))) == text, "the print of a model reads as another model"
-        json.dumps(signature(tree), allow_nan=False)
-        format_source(source)
-        if depth == "parse":
-            return Outcome("accepted")
-        model = Model.from_ast(tree, sample.folder)
-        found = model.program().warnings if depth == "elaborate" else model.check().diagnostics
-    except BlvError as error:
-        found = error.diagnostics
-        assert found, "refused without a word"
-    for diagnostic in found[:SHOWN]:
-        _show(diagnostic, source)
-    refused = tuple(sorted({d.code for d in found if d.severity == "error"}))
-    return Outcome("refused", refused) if refused else Outcome("accepted")
-
-
-def _show(diagnostic: Diagnostic, source: Source) -> None:
-    assert diagnostic.code in CODES, f"no page for {diagnostic.code}"
-    assert diagnostic.message, f"{diagnostic.code} says nothing"
-    for span in [diagnostic.span, *(related.span for related in diagnostic.related)]:
-        assert span is None or span.source is not source or 0 <= span.start <= span.end <= len(source.text), span
-    render_text(diagnostic, color=True).encode("utf-8")
-    json.dumps(render_json(diagnostic), allow_nan=False)
-    render_github(diagnostic)
 
 
 # ---- one worker --------------------------------------------------------------------------------------
@@ -108,7 +51,7 @@ def _limited(sample: Case, depth: str) -> Outcome:
     whole = int(used.ru_utime + used.ru_stime) + 2 * CPU_SECONDS  # for a hang outside of Python's own loop
     resource.setrlimit(resource.RLIMIT_CPU, (whole, resource.RLIM_INFINITY))
     try:
-        return examine(sample, depth)
+        return examine(sample.text, sample.folder, depth)
     except TimeIsUp:
         return _finding("hang", sys.exc_info()[2])
     except MemoryError:
@@ -128,8 +71,8 @@ def _finding(kind: str, trace: Any) -> Outcome:
 
 
 def _serve(connection: Connection) -> None:
-    examine(Case("upper { var x; minimize x + }"), "check")
-    examine(Case("upper { var x; minimize x^2 }\nlower { var y; minimize (y - x)^2 }"), "check")  # imports
+    for text in ("upper { var x; minimize x + }", "upper { var x; minimize x^2 }\nlower { var y; minimize (y - x)^2 }"):
+        examine(text, Path(), "check")  # imports
     signal.signal(signal.SIGPROF, _time_is_up)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, resource.RLIM_INFINITY))

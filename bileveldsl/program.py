@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
 import numpy as np
 
-from bileveldsl.calculus.expr import Axis, Expr, Symbol
+from bileveldsl.calculus.expr import ZERO, Axis, Expr, Symbol, substitute, symbols_of
 from bileveldsl.language.diagnostics import Diagnostic, Span
 
 Label: TypeAlias = "str | int"
@@ -42,7 +42,9 @@ class Variable:
 class Constraint:
     """`lower <= body <= upper` for every element; an equality has the same node on both sides.
 
-    `axes` orders the labels of the family; body and bounds may lack labels along which they are constant.
+    `axes` orders the labels of the family; body and bounds may lack labels along which they are constant. `dual` is
+    the multiplier of a follower's constraint, over these labels: the derivative of the follower's optimal value, in
+    its own sense, with respect to the right-hand side (for a range, to both sides moved together).
     """
 
     label: str
@@ -52,10 +54,21 @@ class Constraint:
     axes: tuple[Axis, ...]
     span: Span
     doc: str = ""
+    dual: Symbol | None = None
 
     @property
     def is_equality(self) -> bool:
         return self.lower is not None and self.lower is self.upper
+
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        """The body, and the bounds that there are."""
+        return tuple(part for part in (self.body, self.lower, self.upper) if part is not None)
+
+    def substituted(self, values: Mapping[Symbol, Expr]) -> Constraint:
+        """The constraint with symbols replaced by expressions."""
+        body, low, high = substitute([self.body, self.lower or ZERO, self.upper or ZERO], values)
+        return replace(self, body=body, lower=self.lower and low, upper=self.upper and high)
 
 
 @dataclass(frozen=True)
@@ -90,6 +103,15 @@ class Level:
     @property
     def symbols(self) -> tuple[Symbol, ...]:
         return tuple(variable.symbol for variable in self.variables)
+
+    @property
+    def duals(self) -> tuple[Symbol, ...]:
+        return tuple(constraint.dual for constraint in self.constraints if constraint.dual is not None)
+
+    @property
+    def expressions(self) -> tuple[Expr, ...]:
+        """The objective, and the parts of each constraint."""
+        return (self.objective, *(part for constraint in self.constraints for part in constraint.parts))
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,3 +148,9 @@ class Program:
     @property
     def variables(self) -> tuple[Variable, ...]:
         return tuple(variable for level in self.levels for variable in level.variables)
+
+    @property
+    def priced(self) -> tuple[Symbol, ...]:
+        """The multipliers of followers' constraints that the upper level uses."""
+        used = symbols_of(*self.upper.expressions)
+        return tuple(dual for level in self.lower for dual in level.duals if dual in used)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
@@ -141,7 +142,10 @@ def elementwise(fn: sympy.Expr, operands: Mapping[sympy.Symbol, Any]) -> Any:
     if fn.is_Symbol:
         return operands[fn]
     if fn.is_Rational:
-        return float(Fraction(int(fn.p), int(fn.q)))
+        try:
+            return float(Fraction(int(fn.p), int(fn.q)))
+        except OverflowError:
+            return math.copysign(math.inf, int(fn.p))
     if not fn.args:  # pi, e, the infinities
         return float(fn)
     args = [elementwise(arg, operands) for arg in fn.args]

@@ -10,6 +10,7 @@ from lark import Token, Transformer, v_args
 
 from bileveldsl.language import ast
 from bileveldsl.language.diagnostics import Diagnostic, Source, Span
+from bileveldsl.language.doc_comments import DocComments
 
 MAX_DIGITS = 800  # the exact decimal of every double fits
 MAX_EXPONENT = 400
@@ -42,15 +43,11 @@ class Builder(Transformer[Token, Any]):
         """Start on the text of a source from `offset` on; the positions of tokens count from there."""
         self.origin = origin
         self.offset = offset
-        self.docs: dict[int, str] = {}
+        self.docs = DocComments(origin)
         self.diagnostics: list[Diagnostic] = []
 
     def comment(self, token: Token) -> Token:
-        """Remember a doc comment that has a line to itself."""
-        if token.startswith("#:"):
-            line, column = self.origin.position(self._start(token))
-            if not self.origin.line(line)[: column - 1].strip(" \t\f\u00a0\ufeff"):
-                self.docs[line] = token[2:].strip()
+        self.docs.add(self._start(token), token)
         return token
 
     def _start(self, child: Any) -> int:
@@ -66,17 +63,6 @@ class Builder(Transformer[Token, Any]):
             last = next(child for child in reversed(children) if child is not None)
         return Span(self.origin, self._start(children[0]), self._end(last))
 
-    def _doc(self, first: Any) -> str:
-        """The doc comments on the lines directly above the statement that begins with `first`."""
-        if not self.docs:
-            return ""
-        lines: list[str] = []
-        above = self.origin.position(self._start(first))[0] - 1
-        while above in self.docs:
-            lines.insert(0, self.docs[above])
-            above -= 1
-        return "\n".join(lines)
-
     def _name(self, token: Token) -> ast.Name:
         return ast.Name(str(token), span=self._span(token))
 
@@ -84,26 +70,27 @@ class Builder(Transformer[Token, Any]):
         self.diagnostics.append(Diagnostic(code, message, span, help=help))
 
     def sequence(self, *children: Any) -> tuple[Any, ...]:
-        """Statements in order; one that declares several names has become a tuple."""
+        """Statements in order, with their docs; one that declares several names becomes several nodes."""
         nodes: list[Any] = []
-        for child in _nodes(children):
-            if type(child) is tuple:
-                nodes.extend(child)
-            else:
-                nodes.append(child)
+        found = _nodes(children)
+        starts = [child.span.start for child in found]
+        for child, following in zip(found, [*starts[1:], len(self.origin.text)], strict=False):
+            declared = child.value if isinstance(child, _Part) else (child,)
+            doc = self.docs.of(child.span, following)
+            nodes += [_documented(node, doc) for node in declared] if doc else declared
         return tuple(nodes)
 
     # ---- declarations ---------------------------------------------------------------------------
 
     def model(self, keyword: Token, name: Token) -> ModelName:
-        return ModelName(str(name), self._doc(keyword), self._span(keyword, name))
+        return ModelName(str(name), "", self._span(keyword, name))
 
-    def dim(self, keyword: Token, *dims: Any) -> tuple[ast.Dim, ...]:
-        doc = self._doc(keyword)
-        return tuple(
-            ast.Dim(str(part.value[0]), part.value[1], doc, name_span=self._span(part.value[0]), span=part.span)
+    def dim(self, keyword: Token, *dims: Any) -> _Part:
+        declared = tuple(
+            ast.Dim(str(part.value[0]), part.value[1], name_span=self._span(part.value[0]), span=part.span)
             for part in _nodes(dims)
         )
+        return _Part(declared, self._span(keyword, *dims))
 
     def dim_decl(self, name: Token, equals: Token | None, size: Any) -> _Part:
         return _Part((name, size), self._span(name, size))
@@ -115,7 +102,6 @@ class Builder(Transformer[Token, Any]):
             within.value if within else (),
             value,
             source,
-            self._doc(keyword),
             name_span=self._span(name),
             span=self._span(keyword, name, within, content),
         )
@@ -127,14 +113,15 @@ class Builder(Transformer[Token, Any]):
     def value(self, equals: Token, value: Any) -> Any:
         return value
 
-    def param(self, keyword: Token, *children: Any) -> tuple[ast.Param, ...]:
+    def param(self, keyword: Token, *children: Any) -> _Part:
         *declared, content = children
         value, source = _value_or_source(content)
-        span, doc = self._span(keyword, *children), self._doc(keyword)
-        return tuple(
-            ast.Param(str(name), axes, value, source, doc, name_span=self._span(name), span=span)
+        span = self._span(keyword, *children)
+        params = tuple(
+            ast.Param(str(name), axes, value, source, name_span=self._span(name), span=span)
             for (name, axes), _ in _nodes(declared)
         )
+        return _Part(params, span)
 
     def source(self, *children: Token) -> ast.DataSource:
         path, *keys = (_unquote(token) for token in children if token.type == "STRING")
@@ -142,9 +129,7 @@ class Builder(Transformer[Token, Any]):
 
     def let(self, keyword: Token, declared: _Part, equals: Token, value: Any) -> ast.Let:
         name, axes = declared.value
-        return ast.Let(
-            str(name), axes, value, self._doc(keyword), name_span=self._span(name), span=self._span(keyword, value)
-        )
+        return ast.Let(str(name), axes, value, name_span=self._span(name), span=self._span(keyword, value))
 
     def decl(self, name: Token, *axes: Any) -> _Part:
         return _Part((name, _nodes(axes)), self._span(name, *axes))
@@ -168,11 +153,11 @@ class Builder(Transformer[Token, Any]):
             span=self._span(keyword, brace),
         )
 
-    def var(self, keyword: Token, *children: Any) -> tuple[ast.Var, ...]:
+    def var(self, keyword: Token, *children: Any) -> _Part:
         *declared, kind, bounds, initial = children
         lower, upper = bounds.value if bounds else (None, None)
-        span, doc = self._span(keyword, *children), self._doc(keyword)
-        return tuple(
+        span = self._span(keyword, *children)
+        variables = tuple(
             ast.Var(
                 str(name),
                 axes,
@@ -180,12 +165,12 @@ class Builder(Transformer[Token, Any]):
                 lower,
                 upper,
                 initial.value if initial else None,
-                doc,
                 name_span=self._span(name),
                 span=span,
             )
             for (name, axes), _ in _nodes(declared)
         )
+        return _Part(variables, span)
 
     def kind(self, colon: Token, kind: Token) -> _Part:
         return _Part(str(kind), self._span(colon, kind))
@@ -217,7 +202,6 @@ class Builder(Transformer[Token, Any]):
             relations,
             generators,
             guard,
-            self._doc(first),
             label_span=self._span(name) if label else None,
             span=self._span(first, relation),
         )
@@ -389,6 +373,13 @@ class Builder(Transformer[Token, Any]):
 
 def _nodes(children: Any) -> tuple[Any, ...]:
     return tuple([child for child in children if not (child is None or isinstance(child, Token))])
+
+
+def _documented(node: Any, doc: str) -> Any:
+    """The statement with its doc, if it is of a kind that has one."""
+    if isinstance(node, ModelName):
+        return node._replace(doc=doc)
+    return replace(node, doc=doc) if hasattr(node, "doc") else node
 
 
 def _value_or_source(content: Any) -> tuple[Any, ast.DataSource | None]:

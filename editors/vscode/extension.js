@@ -15,6 +15,7 @@ async function activate() {
   const command = vscode.workspace.getConfiguration("bileveldsl").get("command", "bileveldsl");
   client = new library.LanguageClient("bileveldsl", "Bilevel models", { command, args: ["lsp"] }, {
     documentSelector: [{ scheme: "file", language: "blv" }],
+    synchronize: { fileEvents: vscode.workspace.createFileSystemWatcher("**/*.{blv,csv,json,npy,npz,parquet}") },
   });
   try {
     await client.start();

@@ -195,3 +195,74 @@ def test_a_follower_does_not_see_the_variables_of_another():
         blv.loads(text).program()
     (error,) = caught.value.diagnostics
     assert (error.code, error.span.text, error.related[0].span.text) == ("E327", "cap: z + y <= 1", "y")
+
+
+# ---- what depends on what ---------------------------------------------------------------------------
+
+LEVELS = "\nupper {{ var x; minimize sum(x*y) }}\nlower {{ var y[{axis}]; minimize sumsq(y - x) }}"
+
+
+def shape_of(declarations, axis, **given):
+    """The shape of a follower's variable over an axis that some declarations make."""
+    checked = blv.loads(declarations + LEVELS.format(axis=axis)).program(**given)
+    return checked.lower[0].variables[0].symbol.shape
+
+
+@pytest.mark.parametrize(
+    "declarations",
+    [
+        "dim n\nparam a[n] = [1, 2, 3]\nset T = 1..n",
+        "set T = 1..n\ndim n = k + 1\ndim k = 2",
+        "set T = 1..last\nparam last = 2 * half - 1\nparam half = 2",
+        "let size = sum(a)\nset T = 1..size\nparam a[n] = [1, 2]\ndim n",
+        'set T within I = ["a", "b", "c"]\nset I = ["a", "b", "c", "d"]',
+        "param first[I] = [1, 3]\nset I = [5, 7]\nset T = 1..first[7]",
+        "param a[n, T] = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]\nset T = 1..n\nparam b[n] = [1, 2, 3]\ndim n",
+    ],
+)
+def test_sizes_and_sets_may_depend_on_what_is_declared_later(declarations):
+    assert shape_of(declarations, "T") == (3,)
+
+
+def test_sizes_and_sets_may_depend_on_data(tmp_path):
+    (tmp_path / "plan.json").write_text('{"horizon": 4, "days": 2, "cost": [[1, 2], [3, 4], [5, 6], [7, 8]]}')
+    text = 'param cost[T, n] from "plan.json"\nset T = 1..horizon\nparam horizon, days from "plan.json"\ndim n = days'
+    checked = blv.loads(text + LEVELS.format(axis="T, n"), root=tmp_path).program()
+    assert checked.lower[0].variables[0].symbol.shape == (4, 2)
+
+
+def test_a_value_that_is_given_is_the_one_that_sizes_depend_on():
+    text = "param horizon = 4\nset T = 1..horizon\ndim n = horizon"
+    assert shape_of(text, "T, n") == (4, 4)
+    assert shape_of(text, "T, n", horizon=6) == (6, 6)
+
+
+@pytest.mark.parametrize(
+    ("declarations", "expected"),
+    [
+        ("dim n", [("E315", "n")]),
+        ("dim n\nset T = 1..n", [("E315", "n")]),
+        ("dim n = unknown", [("E201", "unknown")]),
+        ("dim n = x", [("E313", "x")]),
+        ("dim n = 1\nset T = 1..sum(y)", [("E313", "1..sum(y)")]),
+        ("dim n = 3, k = n\nparam a[k] = [1, 2]", [("E314", "k")]),
+        ("param a = b\nparam b = c\nparam c = a\ndim n = a", [("E204", "a")]),
+        ("param a[n] = [1, c]\ndim n\nparam c = sum(a)", [("E204", "a")]),
+    ],
+)
+def test_what_gives_no_size_is_reported_once(declarations, expected):
+    with pytest.raises(BlvError) as caught:
+        shape_of(declarations, "n")
+    assert [(d.code, d.span.text) for d in caught.value.diagnostics] == expected
+
+
+def test_a_dim_without_a_size_cannot_be_a_number():
+    assert [d.code for d in errors("minimize q*x^2", top="dim q")] == ["E315"]
+
+
+@pytest.mark.parametrize("kind", ["param", "let"])
+def test_chains_of_definitions_need_no_stack(kind):
+    chain = "\n".join(f"{kind} p{k} = p{k + 1} + 1" for k in range(1500))
+    assert value("p0 + x", top=f"{chain}\n{kind} p1500 = 1", x=1.0) == 1502
+    found = errors(top=f"{chain}\n{kind} p1500 = p0", lower="minimize (y - p7)^2")
+    assert [d.code for d in found] == ["E204"] and len(found[0].label) < 100

@@ -124,8 +124,10 @@ REMARKS = ["#", "#: a doc; of two parts", "# x = {[(", '# "', "#no blank  ", "#\
 def remarked(text, chance):
     """The same tokens, with comments and line breaks wherever the language allows them."""
     result, brackets = "", 0
-    for piece in pieces(text):
+    found = list(pieces(text))
+    for piece, following in zip(found, [*found[1:], None], strict=True):
         token = piece.text
+        whole = "." in (token, following.text if following else "")  # nothing comes between X and .T
         starts = not result or result.endswith("\n")
         if piece.line_ends and not starts:
             result += "\n"
@@ -134,11 +136,12 @@ def remarked(text, chance):
             result += chance.choice(REMARKS) + "\n" * chance.randint(1, 2)
         result += token if piece.token else f"{token}\n"
         brackets += (token in ("(", "[")) - (token in (")", "]"))
+        if whole:
+            continue
         if piece.token and (brackets or token in CONTINUES or token in ("{", "}")) and chance.random() < 0.2:
             result += chance.choice([" ", *REMARKS]) + "\n" * chance.randint(1, 3)
-        elif piece.token and token != "." and not result.endswith("\n"):
+        elif piece.token and not result.endswith("\n"):
             result += " "
-    result = result.replace(" .", ".")
     return result + chance.choice(["", "\n", "# the end"])
 
 

@@ -370,15 +370,42 @@ def test_line_ends_byte_order_mark_tabs_and_the_last_newline_change_nothing():
         assert parsed(Source("a", other)) == tree
 
 
+def docs_of(nodes):
+    return {getattr(n, "name", None) or n.label: n.doc for n in nodes if hasattr(n, "doc")}
+
+
 def test_doc_comments_belong_to_the_declaration_below():
-    text = "#: the model\nmodel a\n#: first\n#:   second\nparam p, q\n\n#: no\n\nparam r #: no\nlet s = 1\n" + model(
+    text = "#: the model\nmodel a\n#: first\n#:   second\nparam p, q\n\n#: no\n\nparam r\nlet s = 1\n" + model(
         "#: the cap\ncap: x <= 3\n# plain\nlow: x >= 0\n#: w\r\nvar w"
     )
     tree = parsed(Source("a", text))
-    docs = {item.name: item.doc for item in tree.items if not isinstance(item, ast.Level)}
-    assert tree.doc == "the model" and docs == {"p": "first\nsecond", "q": "first\nsecond", "r": "", "s": ""}
-    *_, cap, low, w = tree.items[-1].statements
-    assert (cap.doc, low.doc, w.doc) == ("the cap", "", "w")
+    assert tree.doc == "the model"
+    assert docs_of(tree.items) == {"p": "first\nsecond", "q": "first\nsecond", "r": "", "s": ""}
+    assert docs_of(tree.items[-1].statements[-3:]) == {"cap": "the cap", "low": "", "w": "w"}
+
+
+@pytest.mark.parametrize(
+    ("text", "docs"),
+    [
+        ("param r #: of r\nlet s = 1", {"r": "of r", "s": ""}),
+        ("param p, q #: of both\ndim n, m #: sizes", {"p": "of both", "q": "of both", "n": "sizes", "m": "sizes"}),
+        ("#: above\nparam r #: behind", {"r": "above\nbehind"}),
+        ("param r; param s #: of the last", {"r": "", "s": "of the last"}),
+        ("#: of the first\nparam r; param s", {"r": "of the first", "s": ""}),
+        ("param r; #: of r\nparam s", {"r": "of r", "s": ""}),
+        ("param a = [1, #: one\n 2] #: two\nparam b", {"a": "one\ntwo", "b": ""}),
+        ("options { tol = 1 #: not kept\n} #: nor this\nparam r", {"r": ""}),
+        ("param r # plain #: still plain", {"r": ""}),
+    ],
+)
+def test_a_doc_comment_behind_a_declaration_is_its_doc(text, docs):
+    tree = parsed(Source("a", f"{text}\n{model()}"))
+    assert docs_of(tree.items) == docs
+
+
+def test_doc_comments_stand_behind_statements_of_levels():
+    tree = parsed(Source("a", model("cap: x <= 3 #: the cap\nties optimistic #: not kept\nvar w >= 0 #: w")))
+    assert docs_of(tree.items[-1].statements[-3:]) == {"cap": "the cap", "w": "w"}
 
 
 # ---- numbers ------------------------------------------------------------------------------------

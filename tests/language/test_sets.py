@@ -188,3 +188,36 @@ def test_labels_are_the_same_when_their_texts_are():
     top = 'set S = ["1", "3"]\nparam d[S] = [10, 20]\nset P within (S, T) = [(1, "2"), ("3", 4)]'
     assert value("sum(d[s]*price[t] for s in S, t in T if s == t)", top=top) == 10 * 3 + 20 * 4
     assert value('d["1"] + sum(price[j] for (i, j) in P)', top=top) == 10 + 1 + 2
+
+
+@pytest.mark.parametrize(
+    ("expression", "code", "place"),
+    [
+        ("store[2*t]", "E322", "2*t"),
+        ("store[t^2]", "E322", "t^2"),
+        ("store[t - t]", "E322", "t - t"),
+        ("sum(store[1:t])", "E322", "t"),
+        ("sum(store[s] for s in 1..t)", "E322", "t"),
+        ("store[t + 0.5]", "E306", "0.5"),
+        ("store[t - x]", "E313", "x"),
+        ("store[t - 10^17]", "E306", "10^17"),
+        ("sum(store[s] for s in T if s < t - 10000000000000000)", "E306", "t - 10000000000000000"),
+    ],
+)
+def test_what_is_no_index_is_refused_once(expression, code, place):
+    lower = f"var store[T]; minimize sumsq(store); ramp[t in T]: {expression} <= x"
+    with pytest.raises(BlvError) as caught:
+        blv.loads(f"set T = 1..4\nupper {{ var x; minimize x }}\nlower {{ {lower} }}").program()
+    assert [(d.code, d.span.text) for d in caught.value.diagnostics] == [(code, place)]
+
+
+SHIFTS = [("t - 1", 3), ("1 + t", 5), ("5 - t", 1), ("t - k + 1", 2), ("k - -t - (k + 2)", 2), ("-t + 2*k", 2)]
+
+
+@pytest.mark.parametrize(("shift", "expected"), SHIFTS)
+def test_an_index_may_be_shifted(shift, expected):
+    upper = f"var x; minimize x + sum(s[{shift}] for t in 4..4)"
+    text = f"set T = 1..5\nparam k = 3\nupper {{ {upper} }}\nlower {{ var s[T]; minimize sumsq(s) }}"
+    checked = blv.loads(text).program()
+    x, s = checked.upper.variables[0].symbol, checked.lower[0].variables[0].symbol
+    assert float(evaluate(checked.upper.objective, {x: np.zeros(()), s: np.arange(1.0, 6.0)})) == expected

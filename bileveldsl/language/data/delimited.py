@@ -20,7 +20,7 @@ from bileveldsl.language.data.table import Column, Fault, Table, duplicate
 from bileveldsl.language.data.values import EXACT, RESCALE, is_number
 
 LINE_CHARACTERS = 2**24
-CHUNK_FIELDS = 2**18
+CHUNK_FIELDS = 2**11  # few enough that Python's garbage collector never walks over them
 INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")  # one spelling for each; more digits are the name of something
 
 PLAIN_NUMBERS = "write plain numbers such as 12.5 or 1.25e1, with a point, no unit and no thousands separator"
@@ -78,7 +78,7 @@ def _chunks(path: Path, request: Request) -> Iterator[list[list[str]]]:
     number = size = 1
     try:
         with path.open(encoding="utf-8-sig", newline="") as text:
-            rows = csv.reader(_lines(text, request), strict=True)
+            rows = csv.reader(chain.from_iterable(_lines(text, request)), strict=True)
             while chunk := list(islice(rows, size)):
                 if empty or set(map(len, chunk)) != {width}:
                     width, empty = _judge(chunk, number, width, empty, request)
@@ -110,15 +110,16 @@ def _judge(chunk: list[list[str]], number: int, width: int, empty: int, request:
     return width, empty
 
 
-def _lines(text: TextIO, request: Request) -> Iterator[str]:
-    while line := text.readline(LINE_CHARACTERS):
-        if len(line) == LINE_CHARACTERS:
+def _lines(text: TextIO, request: Request) -> Iterator[list[str]]:
+    """The lines, many at a time."""
+    while lines := text.readlines(LINE_CHARACTERS):
+        if max(map(len, lines)) >= LINE_CHARACTERS:
             raise request.error(
                 "E412",
-                f"{request.file} has a line of more than {LINE_CHARACTERS} characters",
+                f"{request.file} has a line of {LINE_CHARACTERS} characters or more",
                 "write one row on each line, or store the array in an npz file",
             )
-        yield line
+        yield lines
 
 
 def _header(first: list[str], request: Request) -> tuple[tuple[str, ...] | None, Fault | None]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from bileveldsl.calculus.expr import Dim, Symbol, leaf, symbols_of
+from bileveldsl.calculus.expr import Symbol, leaf, symbols_of
 from bileveldsl.language import ast
 from bileveldsl.language.data import Reader
-from bileveldsl.language.diagnostics import BlvError, Collector, Diagnostic, Related
+from bileveldsl.language.diagnostics import Collector, Diagnostic, Related
 from bileveldsl.language.elaborate.expressions import Expressions
+from bileveldsl.language.elaborate.inputs import Inputs
 from bileveldsl.language.elaborate.levels import Levels
-from bileveldsl.language.elaborate.members import checked_set, set_members
-from bileveldsl.language.elaborate.scope import Scope, collect
-from bileveldsl.language.elaborate.sizes import Sizes, data_symbol, read_arrays
+from bileveldsl.language.elaborate.scope import ARTICLES, Scope, collect, names_in
+from bileveldsl.language.elaborate.sets import IndexSet
+from bileveldsl.language.elaborate.sizes import Sizes, data_symbol
 from bileveldsl.language.elaborate.tensor import Tensor
-from bileveldsl.program import Level, Member, Program
+from bileveldsl.program import Level, Program
+
+SHOWN_OF_A_CIRCLE = 8
 
 
 def elaborate(model: ast.Model, reader: Reader, given: Mapping[str, np.ndarray] | None = None) -> Program:
@@ -45,26 +48,32 @@ class _Elaboration:
         self.diagnostics = Collector()
         self.scope: Scope = collect(model, self.diagnostics)
         self.sizes = Sizes(self.scope, self.diagnostics)
-        self.expressions = Expressions(self.scope, self.diagnostics, self.sizes, self.lookup)
+        self.expressions = Expressions(self.scope, self.diagnostics, self.sizes, self.lookup, self.dual)
+        self.levels = Levels(self.expressions, self.sizes, self.diagnostics, {})
         self.parameters: dict[str, Symbol | None] = {}
-        self.variables: dict[str, Symbol] = {}
+        self.followers: list[Level | None] | None = None  # None until they are built
+        self.declared = self.building = False
         self.definitions: dict[str, Tensor | None] = {}
         self.open: list[str] = []  # definitions being worked out, to find cycles
 
     def run(self) -> Program:
-        self._sizes_and_data()
+        Inputs(
+            self.reader, self.given, self.scope, self.sizes, self.expressions, self.diagnostics, self.parameters
+        ).enter(self.model.items)
         for item in self.model.items:
-            if isinstance(item, ast.Param) and item.name not in self.parameters:
-                self._parameter(item)
-        levels = Levels(self.expressions, self.sizes, self.diagnostics, self.variables)
+            if isinstance(item, ast.Param):
+                self._settle(item.name)
         blocks = [item for item in self.model.items if isinstance(item, ast.Level)]
         for block in blocks:
-            levels.declare(block)
+            self.levels.declare(block)
+        self.declared = True
+        self._built_followers()  # before definitions, so that one with a dual which a follower uses is told so
         for name, declaration in self.scope.declarations.items():
             if declaration.kind == "let":
                 self.lookup(name)
-        built = [levels.build(block) for block in blocks]
+        built = [*self._built_followers(), *(self.levels.build(block) for block in blocks if block.role == "upper")]
         self._check_levels([level for level in built if level is not None])
+        self.sizes.require_known()
         self._check_use()
         self.diagnostics.raise_if_errors()
         done = [level for level in built if level is not None]
@@ -78,59 +87,8 @@ class _Elaboration:
             dict(self.reader.digests),
             self.model.doc,
             tuple(self.diagnostics.diagnostics),
-            {name: tuple(members.members) for name, members in self.sizes.sets.items()},
+            {name: tuple(members.members) for name, members in self._sets().items()},
         )
-
-    # ---- data ----
-
-    def _sizes_and_data(self) -> None:
-        for item in self.model.items:
-            if isinstance(item, ast.Dim) and item.size is not None:
-                size = self.expressions.fixed.integer(item.size, f"the size of {item.name}")
-                if size is not None and self.sizes.affordable(
-                    f"the dim {item.name}", (Dim(item.name, size),), item.span
-                ):
-                    self.sizes.fix(item.name, size, item.span, f"declared as {size}")
-        for item in self.model.items:
-            if isinstance(item, ast.Set):
-                self._set(item)
-        arrays = read_arrays(self.model, self.sizes, self.reader, self.given, self.diagnostics)
-        self.sizes.assume_unread()
-        for item in self.model.items:
-            if isinstance(item, ast.Param) and item.name in arrays:
-                array, dims = arrays[item.name], self.sizes.dims(item.axes)
-                self.parameters[item.name] = None if dims is None else data_symbol(item.name, dims, array)
-
-    def _set(self, item: ast.Set) -> None:
-        """The members of a set, from its text or its file, all of them within the sets that it names."""
-        parents = []
-        members: Sequence[Member]
-        for name in item.within:
-            parent = self.expressions.domain_set(name)
-            if parent is None:
-                return
-            parents.append(parent)
-        if item.source is not None:
-            arity = sum(parent.arity for parent in parents) or None
-            try:
-                members = self.reader.read_set(item.source, item.name, item.source.span, arity)
-            except BlvError as error:
-                for diagnostic in error.diagnostics:
-                    self.diagnostics.add(diagnostic)
-                return
-            place = item.source.span
-        elif item.value is not None:
-            found = set_members(item.value, self.expressions.fixed, self.expressions.report)
-            if found is None:
-                return
-            members, place = found, item.value.span
-        else:
-            mend = "write set NAME = [...], or set NAME from a file"
-            self.diagnostics.add(Diagnostic("E324", f"the set {item.name} has no members", item.span, "", (), mend))
-            return
-        result = checked_set(item.name, members, parents, place, self.expressions.report)
-        if result is not None:
-            self.sizes.sets[item.name] = result
 
     def _parameter(self, item: ast.Param) -> Symbol | None:
         """A parameter given in the text: a number, an expression of others, or a list."""
@@ -144,7 +102,6 @@ class _Elaboration:
             return None
         if dims is None or not self.sizes.affordable(item.name, dims, item.name_span or item.span):
             return None
-        self.open.append(item.name)
         if not self.sizes.made_up(dims):
             values = self.expressions.fixed.values(item.value, dims, f"the value of {item.name}")
         else:
@@ -152,7 +109,6 @@ class _Elaboration:
             self.parameters[item.name] = data_symbol(item.name, dims, None)
             if not isinstance(item.value, ast.List):
                 self.expressions.array(item.value)  # for its mistakes
-        self.open.pop()
         if values is not None and not np.isfinite(values).all():
             self.diagnostics.add(Diagnostic("E318", f"the value of {item.name} is not finite", item.value.span))
             values = None
@@ -166,24 +122,92 @@ class _Elaboration:
         """The array that a declared name stands for; definitions are worked out at first use."""
         declaration = self.scope.declarations[name]
         if declaration.kind == "variable":
-            symbol = self.variables.get(name)
+            symbol = self.levels.variables.get(name)
             return None if symbol is None else Tensor(leaf(symbol), symbol.axes)
         if name in self.open:
-            chain = " -> ".join([*self.open[self.open.index(name) :], name])
-            self.diagnostics.add(Diagnostic("E204", f"{name} is defined in terms of itself", declaration.span, chain))
+            self._circle([*self.open[self.open.index(name) :], name])
             return None
+        self._settle(name)
         if declaration.kind == "param":
-            if name not in self.parameters:
-                assert isinstance(declaration.node, ast.Param)
-                self._parameter(declaration.node)
             symbol = self.parameters[name]
             return None if symbol is None else Tensor(leaf(symbol), symbol.axes)
-        if name not in self.definitions:
-            assert isinstance(declaration.node, ast.Let)
-            self.open.append(name)
-            self.definitions[name] = self._definition(declaration.node)
-            self.open.pop()
         return self.definitions[name]
+
+    def _settle(self, name: str) -> None:
+        """Work out a parameter or definition and those it needs, innermost first: a long chain must not recurse."""
+        path = {} if self._is_settled(name) else {name: self._needed(name)}
+        while path:
+            last = next(reversed(path))
+            following = next((needed for needed in path[last] if not self._is_settled(needed)), None)
+            if following is None:
+                path.popitem()
+                self._work_out(last)
+            elif following in path:
+                names = list(path)
+                self._circle([*names[names.index(following) :], following])
+                (self.parameters if self._kind(following) == "param" else self.definitions)[following] = None
+            else:
+                path[following] = self._needed(following)
+
+    def _needed(self, name: str) -> Iterator[str]:
+        """The parameters and definitions that one names."""
+        node = self.scope.declarations[name].node
+        names = names_in(node.value) if isinstance(node, ast.Param | ast.Let) else ()
+        return (needed for needed in names if self._kind(needed) in ("param", "let"))
+
+    def _kind(self, name: str) -> str:
+        declaration = self.scope.declarations.get(name)
+        return declaration.kind if declaration else ""
+
+    def _is_settled(self, name: str) -> bool:
+        return name in self.parameters or name in self.definitions or name in self.open
+
+    def _work_out(self, name: str) -> None:
+        if self._is_settled(name):  # as part of a circle
+            return
+        node = self.scope.declarations[name].node
+        self.open.append(name)
+        if isinstance(node, ast.Param):
+            self._parameter(node)
+        elif isinstance(node, ast.Let):
+            self.definitions[name] = self._definition(node)
+        self.open.pop()
+
+    def _circle(self, names: Sequence[str]) -> None:
+        """Report a definition in terms of itself, by the names on the way."""
+        chain = " -> ".join(names if len(names) <= SHOWN_OF_A_CIRCLE else [*names[:3], "...", *names[-3:]])
+        span = self.scope.declarations[names[0]].span
+        self.diagnostics.add(Diagnostic("E204", f"{names[0]} is defined in terms of itself", span, chain))
+
+    def dual(self, node: ast.Name) -> Tensor | None:
+        """The multipliers of a follower's constraint, which the leader alone may use; the followers are built first."""
+        declaration = self.scope.find(node.name, node.span)
+        if declaration is None:
+            return None
+        related = (Related(declaration.span, "declared here"),)
+        if declaration.kind != "constraint" or declaration.level == "upper":
+            what = "a constraint of the upper level" if declaration.kind == "constraint" else ARTICLES[declaration.kind]
+            text = f"{node.name} is {what} and has no dual here"
+            mend = "the label of a follower's constraint has one"
+        elif self.building or not self.declared:
+            text, mend = f"the dual of {node.name} is known to the upper level only", "use it in the upper block"
+        else:
+            found = [c for level in self._built_followers() if level for c in level.constraints]
+            dual = next((c.dual for c in found if c.label == node.name), None)
+            return None if dual is None else Tensor(leaf(dual), dual.axes)
+        return self.expressions.report("E328", text, node.span, "", mend, related)
+
+    def _built_followers(self) -> list[Level | None]:
+        if self.followers is None:
+            self.building = True
+            blocks = [item for item in self.model.items if isinstance(item, ast.Level) and item.role == "lower"]
+            self.followers = [self.levels.build(block) for block in blocks]
+            self.building = False
+        return self.followers
+
+    def _sets(self) -> dict[str, IndexSet]:
+        families = {dim.name: members for dim, members in self.expressions.families.items()}
+        return {**families, **self.sizes.sets}
 
     def _definition(self, node: ast.Let) -> Tensor | None:
         dims = self.sizes.dims(node.axes)

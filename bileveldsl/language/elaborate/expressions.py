@@ -35,17 +35,20 @@ from bileveldsl.language.elaborate.tensor import ShapeError, Tensor, number
 class Expressions:
     """Turns expression nodes into Tensors; `None` stands for one whose mistake is already reported.
 
-    `lookup` gives the array of a declared name (a parameter, variable or definition), or None after an error.
+    `lookup` gives the array of a declared name (a parameter, variable or definition), or None after an error; `dual`
+    that of the multiplier of a constraint.
     """
 
     scope: Scope
     diagnostics: Collector
     sizes: Sizes
     lookup: Callable[[str], Tensor | None]
+    dual: Callable[[ast.Name], Tensor | None]
     indices: Indices = field(init=False)
     subscripts: Subscripts = field(init=False)
     fixed: Fixed = field(init=False)
     domain: Domain = field(init=False)
+    families: dict[Dim, IndexSet] = field(default_factory=dict, init=False)  # of constraints over no declared set
     _plain: dict[Dim, IndexSet] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -244,17 +247,21 @@ class Expressions:
 
     def _attribute(self, node: ast.Attribute) -> Tensor | None:
         if node.name == "dual":
-            return self.report(
-                "E391",
-                "duals in the upper level are not supported yet",
-                node.span,
-                "",
-                "state the follower's dual variables and conditions explicitly",
-            )
+            return self._dual(node)
         if node.name != "T":
             return self.report("E210", f"unknown attribute .{node.name}", node.span, "", ".T transposes a matrix")
         base = self.array(node.base)
         return None if base is None else self._shaped(lambda: tensor.transpose(base), node.span, [node.base.span])
+
+    def _dual(self, node: ast.Attribute) -> Tensor | None:
+        """`label.dual`, or `label[i, j].dual` for the element of a family."""
+        indexed = node.base if isinstance(node.base, ast.Index) else None
+        name = node.base if indexed is None else indexed.base
+        if not isinstance(name, ast.Name):
+            text = "only a constraint has a dual"
+            return self.report("E328", text, node.span, "", "write LABEL.dual, or LABEL[index].dual")
+        found = self.dual(name)
+        return found if found is None or indexed is None else self.subscripts.take(found, indexed)
 
     # ---- sets ----
 
@@ -265,7 +272,15 @@ class Expressions:
     def set_of(self, dim: Dim) -> IndexSet:
         """The members of an axis."""
         known = self.sizes.sets.get(dim.name)
-        return known if known is not None and known.dim == dim else self._plain_set(dim)
+        if known is not None and known.dim == dim:
+            return known
+        return self.families.get(dim) or self._plain_set(dim)
+
+    def name_members(self, axis: Axis) -> None:
+        """Keep the members that the indices of a family take along an axis, so that its elements can be named."""
+        if axis.dim.name not in self.sizes.sets and axis.dim.name not in self.sizes.known:
+            indices = [index for index in self.indices.bound.values() if index.axis == axis]
+            self.families[axis.dim] = IndexSet(axis.dim, tuple(column for i in indices for column in i.columns))
 
     def _plain_set(self, dim: Dim) -> IndexSet:
         if dim not in self._plain:

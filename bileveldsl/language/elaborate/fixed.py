@@ -11,10 +11,8 @@ import numpy as np
 from bileveldsl.calculus.evaluate import evaluate
 from bileveldsl.calculus.expr import Dim, Expr, symbols_of
 from bileveldsl.language import ast
+from bileveldsl.language.elaborate.indices import EXACT
 from bileveldsl.language.elaborate.tensor import Tensor
-
-EXACT = 2**53
-"""Up to here every whole number is a float64."""
 
 MAX_MEMBERS = 2**22
 """Members of a range; each may become an object of its own."""
@@ -41,12 +39,18 @@ class Fixed:
         if held:
             text = f"{what} must be known before solving, but depends on {', '.join(held)}"
             return self.report("E313", text, node.span, "", "write it as a constraint instead")
+        if any(axis not in value.axes for axis in value.expr.axes):
+            text = f"{what} depends on an index of the sum or family"
+            mend = "between brackets write i, i + 1 or 1 - i; else loop over a set of tuples, or leave out with if"
+            return self.report("E322", text, node.span, "", mend)
         return None if unread(value.expr) else value
 
     def values(self, node: ast.Expression, dims: Sequence[Dim], what: str) -> np.ndarray | None:
         """The numbers of an expression or a list over the given dims; a scalar fills them and takes no memory."""
         if isinstance(node, ast.List):
             return self._list(node, dims, what)
+        if isinstance(node, ast.Number):
+            return np.broadcast_to(float(node.value), tuple(dim.size for dim in dims))
         value = self.tensor(node, what)
         if value is None:
             return None
@@ -77,7 +81,7 @@ class Fixed:
             return None
         if last - first >= MAX_MEMBERS:
             text, mend = f"the range has {last - first + 1:,} members", f"there may be {MAX_MEMBERS:,}"
-            return self.report("E327", text, node.span, "", mend)
+            return self.report("E307", text, node.span, "", mend)
         return range(first, last + 1)
 
     def _list(self, node: ast.List, dims: Sequence[Dim], what: str) -> np.ndarray | None:

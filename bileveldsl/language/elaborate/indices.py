@@ -30,11 +30,15 @@ from bileveldsl.calculus.expr import (
     subtract,
 )  # fmt: skip
 from bileveldsl.language import ast
+from bileveldsl.language.diagnostics import Span
 from bileveldsl.language.elaborate.scope import Scope
 from bileveldsl.language.elaborate.sets import Column, IndexSet, Universe, single
 
 FIRST_INDEX_PRIME = 1_000
 """Labels of indices stay clear of those that arrays in the body have by position."""
+
+EXACT = 2**53
+"""Up to here every whole number is a float64."""
 
 LARGEST_PRODUCT = 20_000_000
 
@@ -246,7 +250,8 @@ class Indices:
             left, right = self._columns(node.left, rows), self._columns(node.right, rows)
             a, b = (None if side is None or len(side) != 1 else side[0].values for side in (left, right))
             if a is not None and b is not None:
-                return (number_column(a + b if node.operator == "+" else a - b),)
+                column = self.numbers(a + b if node.operator == "+" else a - b, node.span)
+                return None if column is None else (column,)
         return self.report(
             "E322",
             "not an index, a label, or an index plus a whole number",
@@ -254,6 +259,13 @@ class Indices:
             "",
             "conditions and subscripts are about members of sets",
         )
+
+    def numbers(self, values: np.ndarray, span: Span) -> Column | None:
+        """A column of whole numbers that need not be members of any set; None, reported, where they are not exact."""
+        if np.abs(values).max(initial=0) > EXACT:
+            return self.report("E306", "the index is too large to be exact", span, "", f"at most {EXACT:,} in size")
+        labels, codes = np.unique(values.astype(np.int64), return_inverse=True)
+        return Column(Universe(tuple(labels.tolist())), codes)
 
     def _factor(self, node: ast.Expression) -> Expr | None:
         """A condition that holds indices from outside, as a factor over their labels."""
@@ -282,12 +294,6 @@ class Indices:
         values = np.broadcast_to(mask, shape).astype(np.float64)
         symbol = Symbol(f"[{node.span.text}]", "data", tuple(a.dim for a in axes), values)
         return leaf(symbol, axes)
-
-
-def number_column(values: np.ndarray) -> Column:
-    """A column of whole numbers that need not be members of any set."""
-    labels, codes = np.unique(values.astype(np.int64), return_inverse=True)
-    return Column(Universe(tuple(labels.tolist())), codes)
 
 
 def _incidence(a: Index, b: Index) -> Expr:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import count
 from typing import Any, Literal
@@ -28,6 +28,7 @@ class Levels:
     sizes: Sizes
     diagnostics: Collector
     variables: dict[str, Symbol]
+    labels: set[str] = field(default_factory=set)  # that followers gave to constraints without one
 
     def declare(self, level: ast.Level) -> None:
         """Give every variable of a block its symbol, so that both blocks can name it."""
@@ -48,6 +49,8 @@ class Levels:
         ties: Literal["optimistic", "pessimistic"] = "optimistic"
         minibatch: list[Axis] = []
         names = set(self.expressions.scope.declarations)
+        if level.role == "lower":
+            names = self.labels = self.labels | names
         for statement in level.statements:
             if isinstance(statement, ast.Var) and statement.name in self.variables:
                 if self.sizes.made_up(self.variables[statement.name].dims):
@@ -55,11 +58,12 @@ class Levels:
                     continue
                 variable, own = self._variable(statement)
                 variables.append(variable)
-                constraints += own
+                constraints += [_with_dual(c) for c in own] if level.role == "lower" else own
             elif isinstance(statement, ast.Constraint):
                 label = statement.label or next(c for k in count(len(constraints) + 1) if (c := f"c{k}") not in names)
                 names.add(label)
-                constraints += self._constraint(statement, label)
+                own = self._constraint(statement, label)
+                constraints += [_with_dual(c) for c in own] if level.role == "lower" else own
             elif isinstance(statement, ast.Claim):
                 claims += self._claim(statement)
             elif isinstance(statement, ast.Ties):
@@ -123,7 +127,7 @@ class Levels:
         if bound is None:
             return free, None
         what = f"the bound of {node.name}"
-        if not isinstance(bound, ast.List):
+        if not isinstance(bound, ast.List | ast.Number):
             value = self.expressions.array(bound)
             if value is None:
                 return free, None
@@ -146,6 +150,8 @@ class Levels:
                 assert node.guard is not None
                 self._error("E323", "this condition holds indices from outside the family", node.guard.span)
                 return []
+            for axis in labels:
+                self.expressions.name_members(axis)
             return self._relation(node, label, tuple(labels))
 
     def _relation(self, node: ast.Constraint, label: str, indices: tuple[Axis, ...]) -> list[Constraint]:
@@ -221,6 +227,11 @@ class Levels:
 
     def _error(self, code: str, message: str, span: Span, label: str = "", help: str = "") -> None:
         self.diagnostics.add(Diagnostic(code, message, span, label, (), help))
+
+
+def _with_dual(constraint: Constraint) -> Constraint:
+    dims = tuple(axis.dim for axis in constraint.axes)
+    return replace(constraint, dual=Symbol(f"{constraint.label}.dual", "variable", dims))
 
 
 def _exact(node: ast.Expression, value: float) -> Fraction:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -78,6 +78,19 @@ class Scope:
             known = [*self.declarations, *extra] if len(self._unknown) <= SUGGESTED else []
             self.diagnostics.add(unknown("E201", "name", name, span, known, functions.NAMES))
         return declaration
+
+
+def names_in(part: object) -> Iterator[str]:
+    """The names in a node of the tree, or in several, those of functions and labels of duals aside."""
+    waiting = [part]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Name):
+            yield node.name
+        elif isinstance(node, tuple):
+            waiting += node
+        elif isinstance(node, ast.Node):
+            waiting += [value for value in vars(node).values() if isinstance(value, ast.Node | tuple)]
 
 
 def unknown(code: str, what: str, name: str, span: Span, known: Iterable[str], also: Iterable[str] = ()) -> Diagnostic:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from bileveldsl.calculus.expr import Axis, Dim, IndexMap, contract, delta, distinct_axes, rename, select
 from bileveldsl.language import ast
 from bileveldsl.language.elaborate.fixed import Fixed
-from bileveldsl.language.elaborate.indices import Indices, number_column
+from bileveldsl.language.elaborate.indices import Index, Indices
 from bileveldsl.language.elaborate.sets import Column, IndexSet, single
 from bileveldsl.language.elaborate.tensor import Tensor
 
@@ -109,9 +109,16 @@ class Subscripts:
             return [(column, index.axis) for column in index.columns]
         if isinstance(item, ast.Text):
             return [(single(item.value), None)]
-        shifted = self._shifted(item)
-        if shifted is not None:
-            return [shifted]
+        shift = self._shift(item)
+        if shift is not None:
+            index, sign, rest = shift
+            steps = [(s, self.fixed.integer(part, "the shift of an index")) for s, part in rest]
+            values = index.columns[0].values
+            if values is None or any(step is None for _, step in steps):
+                return None
+            offset = sum(s * step for s, step in steps if step is not None)
+            column = self.indices.numbers(sign * values + offset, item.span)
+            return None if column is None else [(column, index.axis)]
         value = self.fixed.integer(item, "an index")
         if value is None:
             return None
@@ -123,28 +130,15 @@ class Subscripts:
         declaration = self.indices.scope.declarations.get(members.name)
         return declaration is not None and declaration.kind == "set"
 
-    def _shifted(self, item: ast.Expression) -> tuple[Column, Axis] | None:
-        """`t - 1` and `t + 1` for an index t whose labels are numbers."""
-        if not (isinstance(item, ast.Binary) and item.operator in "+-"):
+    def _shift(self, item: ast.Expression) -> tuple[Index, int, list[tuple[int, ast.Expression]]] | None:
+        """`t - 1`, `k - t`, `t - k + 1`: an index t whose labels are numbers, its sign, and the rest with signs."""
+        addends = list(_addends(item))
+        names = [(sign, part.name) for sign, part in addends if isinstance(part, ast.Name)]
+        moving = [(sign, self.indices.bound[name]) for sign, name in names if name in self.indices.bound]
+        if len(moving) != 1 or len(moving[0][1].columns) != 1 or moving[0][1].columns[0].values is None:
             return None
-        for name, other, sign in (
-            (item.left, item.right, 1),
-            (item.right, item.left, -1 if item.operator == "-" else 1),
-        ):
-            index = self.indices.bound.get(name.name) if isinstance(name, ast.Name) else None
-            if (
-                index is None
-                or len(index.columns) != 1
-                or (isinstance(other, ast.Name) and other.name in self.indices.bound)
-            ):
-                continue
-            values, offset = index.columns[0].values, self.fixed.integer(other, "the shift of an index")
-            if values is None or offset is None:
-                return None
-            return number_column(
-                sign * values + (-offset if item.operator == "-" and sign == 1 else offset)
-            ), index.axis
-        return None
+        rest = [(s, e) for s, e in addends if not (isinstance(e, ast.Name) and e.name in self.indices.bound)]
+        return moving[0][1], moving[0][0], rest
 
     def _slice(self, node: ast.Slice, dim: Dim) -> Subscript | None:
         if node.start is None and node.stop is None:
@@ -163,6 +157,19 @@ class Subscripts:
         given = len(node.items)
         text = f"{given} {'index' if given == 1 else 'indices'} for an array with axes {base.described}"
         return self.report("E302", text, node.span, base.described, "give one index for each axis, : for all of one")
+
+
+def _addends(node: ast.Expression) -> Iterator[tuple[int, ast.Expression]]:
+    """What a sum adds and, with -1, subtracts."""
+    waiting = [(1, node)]
+    while waiting:
+        sign, part = waiting.pop()
+        if isinstance(part, ast.Binary) and part.operator in "+-":
+            waiting += [(sign, part.left), (-sign if part.operator == "-" else sign, part.right)]
+        elif isinstance(part, ast.Unary):
+            waiting.append((-sign if part.operator == "-" else sign, part.operand))
+        else:
+            yield sign, part
 
 
 def _spread(column: Column, place: int | None, shape: tuple[int, ...]) -> tuple[Column, np.ndarray]:

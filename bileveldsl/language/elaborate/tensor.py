@@ -5,6 +5,7 @@ Elementwise operations need equal axes or a scalar, `@` contracts equal axes; no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,10 +18,14 @@ from bileveldsl.calculus.expr import (
     apply,
     argument,
     constant,
+    constant_value,
     contract,
     distinct_axes,
     rename,
 )  # fmt: skip
+
+MOST_DIGITS, LARGEST_POWER = 100_000, 1_024
+"""Of the power of an exact number: binary digits, and the exponent of 2 below which a double stays."""
 
 UNREAD_SIZE = 1_000_000
 """Stands for the size of a dim whose data could not be read, so that shapes can still be checked by the names."""
@@ -53,6 +58,18 @@ class ShapeError(Exception):
     def __init__(self, code: str, message: str, help: str, labels: Sequence[str] = ()):
         super().__init__(message)
         self.code, self.message, self.help, self.labels = code, message, help, tuple(labels)
+
+
+def _require_power_in_range(base: sympy.Expr | None, exponent: sympy.Expr | None) -> None:
+    """Refuse a power of exact numbers, such as 10^10^10, before it is worked out."""
+    if base is None or exponent is None or not (base.is_Rational and exponent.is_Integer and base):
+        return
+    power = float(abs(exponent))
+    numerator, denominator = (math.log2(int(part)) for part in (abs(base.p), base.q))
+    digits, size = max(numerator, denominator), abs(numerator - denominator)
+    if power > 1 and (power * digits > MOST_DIGITS or power * size > LARGEST_POWER):
+        mend = "numbers are exact, and at most 1.8e308; where digits do not matter, write exp(n * log(a)) for a^n"
+        raise ShapeError("E104", "the power is out of range", mend)
 
 
 def number(value: object) -> Tensor:
@@ -108,6 +125,8 @@ def binary(operator: str, a: Tensor, b: Tensor) -> Tensor:
     """`a + b` and its kind; `@` is `matmul`."""
     if operator == "@":
         return matmul(a, b)
+    if operator == "^":
+        _require_power_in_range(constant_value(a.expr), constant_value(b.expr))
     return elementwise(_FUNCTIONS[operator], [a, b], VERBS[operator])
 
 

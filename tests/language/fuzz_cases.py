@@ -14,7 +14,7 @@ from lark import Lark
 
 from bileveldsl.language.outline import KEYWORDS, lexemes
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 class Case(NamedTuple):
