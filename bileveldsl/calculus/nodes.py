@@ -222,6 +222,11 @@ def argument(index: int) -> sympy.Symbol:
     return _arguments[index]
 
 
+def position(symbol: sympy.Symbol) -> int:
+    """The number of the child that a placeholder stands for."""
+    return int(symbol.name[1:])
+
+
 # ---- walks ----------------------------------------------------------------------------------
 
 

@@ -75,7 +75,7 @@ def affine_form(
     """
     builder = _Builder(tuple(symbols), dict(values or {}))
     affine = builder.node(expr)
-    rows = _gather(tuple(axes), expr.axes)
+    rows = gather(tuple(axes), expr.axes)
     return AffineForm(sparse.csr_array(affine.matrix[rows]), affine.constant[rows])
 
 
@@ -104,7 +104,7 @@ class _Builder:
 
     def __post_init__(self) -> None:
         sizes = [int(np.prod(symbol.shape)) for symbol in self.symbols]
-        self.starts = dict(zip(self.symbols, np.cumsum([0, *sizes[:-1]]), strict=True))
+        self.starts = dict(zip(self.symbols, np.cumsum([0, *sizes])[:-1], strict=True))
         self.columns = sum(sizes)
 
     def node(self, root: Expr) -> _Affine:
@@ -124,10 +124,10 @@ class _Builder:
             return self._contract(node, done)
         if isinstance(node, Select):
             child = done[node.children[0]]
-            rows = _selected_rows(node)
+            rows = selected_rows(node)
             return _Affine(sparse.csr_array(child.matrix[rows]), child.constant[rows])
         if isinstance(node, Scatter):
-            return self._times(_scatter_matrix(node), done[node.children[0]])
+            return self._times(scatter_matrix(node), done[node.children[0]])
         raise ValueError(f"not affine: {node}")
 
     def _identity(self, node: Leaf) -> _Affine:
@@ -153,12 +153,12 @@ class _Builder:
         matrix, constant = sparse.csr_array((size, self.columns)), np.zeros(size)
         for powers, coefficient in polynomial.terms():
             factor = apply(coefficient, node.children)
-            weight = self._value(factor).ravel()[_gather(node.axes, factor.axes)]
+            weight = self._value(factor).ravel()[gather(node.axes, factor.axes)]
             if not any(powers):
                 constant = constant + weight
                 continue
             child = node.children[moving[powers.index(1)]]
-            rows = _gather(node.axes, child.axes)
+            rows = gather(node.axes, child.axes)
             matrix = matrix + sparse.diags_array(weight) @ done[child].matrix[rows]
             constant = constant + weight * done[child].constant[rows]
         return _Affine(sparse.csr_array(matrix), constant)
@@ -174,9 +174,9 @@ class _Builder:
         shape = (int(np.prod(node.shape)), int(np.prod(child.shape)))
         return self._times(sparse.csr_array((entries.weights, (rows, columns)), shape=shape), done[child])
 
-    def _entries(self, factors: Sequence[Expr]) -> _Entries:
+    def _entries(self, factors: Sequence[Expr]) -> Entries:
         """The product of fixed factors as its nonzero elements; incidences first, since they have few."""
-        product = _Entries({}, np.ones(1))
+        product = Entries({}, np.ones(1))
         for factor in sorted(factors, key=lambda f: not (isinstance(f, Delta) or is_incidence(f))):
             if isinstance(factor, Delta):
                 product = product.tied(factor.axes[0], factor.axes[1], np.arange(factor.axes[0].size))
@@ -193,13 +193,13 @@ class _Builder:
 
 
 @dataclass(frozen=True)
-class _Entries:
+class Entries:
     """Nonzero elements: for each the position along every label, and its weight."""
 
     positions: dict[Axis, np.ndarray]
     weights: np.ndarray
 
-    def over(self, axes: Sequence[Axis]) -> _Entries:
+    def over(self, axes: Sequence[Axis]) -> Entries:
         """The same repeated along the labels that are missing."""
         result = self
         for axis in axes:
@@ -207,10 +207,10 @@ class _Entries:
                 count = len(result.weights)
                 positions = {a: np.repeat(p, axis.size) for a, p in result.positions.items()}
                 positions[axis] = np.tile(np.arange(axis.size), count)
-                result = _Entries(positions, np.repeat(result.weights, axis.size))
+                result = Entries(positions, np.repeat(result.weights, axis.size))
         return result
 
-    def tied(self, target: Axis, along: Axis, codes: np.ndarray) -> _Entries:
+    def tied(self, target: Axis, along: Axis, codes: np.ndarray) -> Entries:
         """The elements for which the position along `target` is the code of that along `along`."""
         if along in self.positions and target in self.positions:
             return self._kept(codes[self.positions[along]] == self.positions[target])
@@ -218,11 +218,11 @@ class _Entries:
             wide = self.over([along])
             return wide._kept(codes[wide.positions[along]] == wide.positions[target])
         wide = self.over([along])
-        return _Entries({**wide.positions, target: codes[wide.positions[along]]}, wide.weights)
+        return Entries({**wide.positions, target: codes[wide.positions[along]]}, wide.weights)
 
-    def times(self, array: np.ndarray, axes: Sequence[Axis]) -> _Entries:
+    def times(self, array: np.ndarray, axes: Sequence[Axis]) -> Entries:
         weights = self.weights * (array[tuple(self.positions[axis] for axis in axes)] if axes else array)
-        return _Entries(self.positions, weights)._kept(weights != 0)
+        return Entries(self.positions, weights)._kept(weights != 0)
 
     def flat(self, axes: Sequence[Axis]) -> np.ndarray:
         """The position of each element in an array over the labels, in C order."""
@@ -230,11 +230,11 @@ class _Entries:
             return np.zeros(len(self.weights), dtype=np.int64)
         return np.ravel_multi_index([self.positions[axis] for axis in axes], [axis.size for axis in axes])
 
-    def _kept(self, mask: np.ndarray) -> _Entries:
-        return _Entries({axis: p[mask] for axis, p in self.positions.items()}, self.weights[mask])
+    def _kept(self, mask: np.ndarray) -> Entries:
+        return Entries({axis: p[mask] for axis, p in self.positions.items()}, self.weights[mask])
 
 
-def _gather(axes: Sequence[Axis], inner: Sequence[Axis]) -> np.ndarray:
+def gather(axes: Sequence[Axis], inner: Sequence[Axis]) -> np.ndarray:
     """For each element over `axes`, in C order, the position of its element over the labels `inner`."""
     if not inner:
         return np.zeros(int(np.prod([axis.size for axis in axes])), dtype=np.int64)
@@ -245,7 +245,7 @@ def _gather(axes: Sequence[Axis], inner: Sequence[Axis]) -> np.ndarray:
     return np.broadcast_to(spread, [axis.size for axis in axes]).ravel()
 
 
-def _selected_rows(node: Select) -> np.ndarray:
+def selected_rows(node: Select) -> np.ndarray:
     """For each element of a selection the element of the child that it is."""
     child, maps = node.children[0], dict(node.at)
     grid = dict(zip(node.axes, np.indices(node.shape), strict=True))
@@ -261,7 +261,7 @@ def _selected_rows(node: Select) -> np.ndarray:
     return np.ravel_multi_index(places, child.shape).ravel()
 
 
-def _scatter_matrix(node: Scatter) -> sparse.csr_array:
+def scatter_matrix(node: Scatter) -> sparse.csr_array:
     """The matrix that adds each element of the child to its place."""
     child, maps = node.children[0], dict(node.at)
     axes = child.axes if node.along is None or node.along in child.axes else (*child.axes, node.along)
@@ -279,6 +279,6 @@ def _scatter_matrix(node: Scatter) -> sparse.csr_array:
     rows = (
         np.ravel_multi_index(places, node.shape).ravel() if node.axes else np.zeros(int(np.prod(shape)), dtype=np.int64)
     )
-    columns = _gather(axes, child.axes)
+    columns = gather(axes, child.axes)
     size = (int(np.prod(node.shape)), int(np.prod(child.shape)))
     return sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=size)

@@ -50,7 +50,6 @@ _GRAM_SIZE = 1500
 _GRAM_WORK = 4e9  # multiplications
 _ENTRIES = 1 << 24
 _TINY = 2.0**-1000
-_ZERO = Interval.point(0.0)
 _UPWARD = Interval.of(np.asarray(0.0), np.asarray(np.inf))
 
 
@@ -77,13 +76,16 @@ class Modulus:
 
     def __call__(self, root: Expr) -> Bounds:
         """Bounds D, E of a scalar node with D <= Hessian <= E for every value of every variable in its box."""
-        return self._add(self._product([term], ()) for term in terms(root))
-
-    def _zero(self) -> Bounds:
-        return {s: Interval.point(np.zeros((1, *s.shape))) for s in self.symbols}
+        found = self._add(self._product([term], ()) for term in terms(root))
+        return {s: found.get(s) or Interval.point(np.zeros((1, *s.shape))) for s in self.symbols}
 
     def _add(self, bounds: Iterable[Bounds]) -> Bounds:
-        return reduce(lambda a, b: {s: a[s] + b[s] for s in self.symbols}, bounds, self._zero())
+        """The sum; a symbol that is left out, here and below, has the bound 0."""
+        whole: Bounds = {}
+        for each in bounds:
+            for symbol, bound in each.items():
+                whole[symbol] = whole[symbol] + bound if symbol in whole else bound
+        return whole
 
     # ---- terms ----
 
@@ -92,7 +94,7 @@ class Modulus:
         fixed = [p for p in parts if not self.composition.depends(p)]
         bending = [p for p in parts if self.composition.depends(p)]
         if not bending:
-            return self._zero()
+            return {}
         if len(bending) == 1:
             return self._factor(fixed, bending[0], over)
         if len(bending) == 2 and bending[0] is bending[1] and self.composition(bending[0]).affine:
@@ -102,7 +104,7 @@ class Modulus:
     def _factor(self, fixed: Sequence[Expr], node: Expr, over: tuple[Axis, ...]) -> Bounds:
         """Of the sum over labels of fixed factors times a node."""
         if self.composition(node).affine:
-            return self._zero()
+            return {}
         if isinstance(node, Map):
             if node.fn.is_Add:
                 return self._add(self._product([*fixed, term], over) for term in terms(node))
@@ -134,7 +136,7 @@ class Modulus:
         side = _UPWARD if found.convex else -_UPWARD if found.concave else REALS
         bound = side * self._weight(fixed)
         reached = symbols_of(node)
-        return {s: self._spread(bound if s in reached else _ZERO, s) for s in self.symbols}
+        return {s: self._spread(bound, s) for s in self.symbols if s in reached}
 
     def _weight(self, fixed: Sequence[Expr]) -> Interval:
         return self.composition.multiplier(fixed).map(lambda a: a.reshape(())) if fixed else Interval.point(1.0)
@@ -194,13 +196,13 @@ class Modulus:
     def _separable(self, bend: Interval, inner: Expr) -> Bounds | None:
         """Where each element of the affine node is one element of one variable."""
         if isinstance(inner, Leaf):
-            return self._zero() | {inner.symbol: self._spread(bend, inner.symbol)}
+            return {inner.symbol: self._spread(bend, inner.symbol)}
         child = inner.children[0] if isinstance(inner, Select) else None
         if isinstance(inner, Select) and isinstance(child, Leaf):
             targets = tuple(axis for axis, _ in inner.at)
             axes = (*(a for a in child.axes if a not in targets), *targets)
             places = aligned(scatter(bend, inner.axes, inner.at, inner.along), axes, child.axes)
-            return self._zero() | {child.symbol: self._spread(places, child.symbol)}
+            return {child.symbol: self._spread(places, child.symbol)}
         return None
 
     def _by_spectrum(self, bend: Interval, inner: Expr) -> Bounds:
@@ -209,7 +211,7 @@ class Modulus:
         reached, least, greatest = self._spectra[inner]
         bound = Interval.of(np.asarray(bend.least), np.asarray(bend.greatest), bend.positive)
         bound = bound * Interval.of(np.asarray(least), np.asarray(greatest))
-        return {s: self._spread(bound if s in reached else _ZERO, s) for s in self.symbols}
+        return {s: self._spread(bound, s) for s in reached}
 
     # ---- affine maps ----
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import sympy
 
 from bileveldsl.calculus.expr import Contract, Expr, Leaf, Map, Symbol, apply, argument, topological
+from bileveldsl.calculus.nodes import position
 
 
 def part(node: Map, fn: sympy.Expr) -> Expr:
@@ -21,7 +22,7 @@ def part(node: Map, fn: sympy.Expr) -> Expr:
     >>> part(total, total.fn.args[0]) in (x, apply(sympy.exp(argument(0)), [y]))
     True
     """
-    used = [k for k, symbol in enumerate(map(argument, range(len(node.children)))) if symbol in fn.free_symbols]
+    used = sorted(map(position, fn.free_symbols))
     names = {argument(k): argument(j) for j, k in enumerate(used)}
     return apply(fn.xreplace(names), [node.children[k] for k in used])
 

@@ -70,11 +70,12 @@ class Body:
             return value
         assert set(value.axes) == set(axes), f"{value.axes} are not {axes}"
         if len(axes) == 2:
-            text = value.text if value.number is None else self.instructions[value.number].text
-            if not text.endswith(".T"):
+            source = value if value.number is None else self.instructions[value.number]
+            if not (source.level == ATOM and source.text.endswith(".T")):
                 return Value(f"{value.at(ATOM)}.T", tuple(axes))
-            number = _REFERENCE.fullmatch(text[:-2])  # a transposed transpose is the array itself
-            return Value("", tuple(axes), ATOM, int(number[1])) if number else Value(text[:-2], tuple(axes))
+            text = source.text[:-2]  # a transposed transpose is the array itself
+            number = _REFERENCE.fullmatch(text)
+            return Value("", tuple(axes), ATOM, int(number[1])) if number else Value(text, tuple(axes))
         order = ", ".join(str(value.axes.index(axis)) for axis in axes)
         return Value(f"{value.at(ATOM)}.transpose({order})", tuple(axes))
 
