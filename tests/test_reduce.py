@@ -31,20 +31,21 @@ def program(upper, lower):
 @given(x=finite, y=finite)
 def test_every_level_minimizes_and_the_turned_objectives_are_the_negatives(upper, lower, x, y):
     before = program(upper, lower)
-    after, path, _ = reduce_program(before, REDUCTIONS)
+    reduced = reduce_program(before, REDUCTIONS)
+    after = reduced.program
     values = {variable.symbol: np.array(value) for variable, value in zip(before.variables, (x, y), strict=True)}
     for old, new in zip(before.levels, after.levels, strict=True):
         assert new.sense == "minimize"
         sign = 1 if old.sense == "minimize" else -1
         assert evaluate(new.objective, values) == pytest.approx(sign * evaluate(old.objective, values), rel=1e-15)
         assert (new.variables, new.constraints, new.claims) == (old.variables, old.constraints, old.claims)
-    assert path == (() if upper == lower == "minimize" else ("maximization to minimization",))
+    assert reduced.path == (() if upper == lower == "minimize" else ("maximization to minimization",))
 
 
 def test_a_program_that_minimizes_is_left_alone():
     before = program("minimize", "minimize")
     assert not REDUCTION.accepts(before)
-    assert reduce_program(before, REDUCTIONS)[0] is before
+    assert reduce_program(before, REDUCTIONS).program is before
 
 
 @pytest.mark.parametrize(
@@ -55,10 +56,10 @@ def test_a_program_that_minimizes_is_left_alone():
     ],
 )  # fmt: skip
 def test_multipliers_of_turned_levels_change_sign_and_values_stay(upper, lower, turned):
-    _, _, invert = reduce_program(program(upper, lower), REDUCTIONS)
+    reduced = reduce_program(program(upper, lower), REDUCTIONS)
     values = {"x": np.array(1.5), "y": np.array(-0.25)}
     duals = {"cap": np.array(2.0), "floor": np.array([0.5, 0.0]), "share": np.array(-1.0)}
-    point = invert(Point(values, duals))
+    point = reduced.invert(Point(values, duals))
     assert point.values == values
     assert set(point.duals) == set(duals)
     for label, dual in duals.items():
@@ -90,12 +91,20 @@ class Renamed:
     def invert(self, point, inverse):
         return Point({name + inverse: value for name, value in point.values.items()})
 
+    def carry(self, point, inverse):
+        return Point({name.removesuffix(inverse): value for name, value in point.values.items()})
+
+    def facts(self, program, facts):
+        return (*facts, f"{program.name} was seen")
+
 
 def test_reductions_apply_in_order_and_are_inverted_in_reverse():
     before = program("minimize", "minimize")
-    after, path, invert = reduce_program(before, (Renamed("a"), Renamed("b"), Renamed("c")))
-    assert (after.name, path) == ("mab", ("a", "b"))  # the third did not accept
-    assert invert(Point({"x": np.array(1.0)})).values == {"xba": 1.0}
+    found = reduce_program(before, (Renamed("a"), Renamed("b"), Renamed("c")), ("known",))
+    assert (found.program.name, found.path) == ("mab", ("a", "b"))  # the third did not accept
+    assert found.facts == ("known", "m was seen", "ma was seen")
+    assert found.invert(Point({"x": np.array(1.0)})).values == {"xba": 1.0}
+    assert found.carry(Point({"xba": np.array(1.0)})).values == {"x": 1.0}
 
 
 TOY = "model toy; upper {{ var x in [0, 10] start 1; {} }}; lower {{ var y; {} }}"
@@ -106,7 +115,7 @@ LOWER = {"minimize": "minimize 3*(y - x)^2 + 5", "maximize": "maximize -3*(y - x
 @pytest.mark.parametrize("upper", UPPER)
 @pytest.mark.parametrize("lower", LOWER)
 def test_the_mirrored_model_has_the_same_answer_and_mirrored_objectives(upper, lower):
-    solution = loads(TOY.format(UPPER[upper], LOWER[lower])).solve()
+    solution = loads(TOY.format(UPPER[upper], LOWER[lower])).solve("implicit")
     assert solution.status is Status.LOCALLY_OPTIMAL
     assert (solution["x"], solution["y"]) == pytest.approx((2, 2), abs=1e-7)
     assert (solution.upper.sense, solution.lower[0].sense) == (upper, lower)

@@ -169,14 +169,14 @@ def test_kkt_conditions_of_a_maximizing_follower(linear: Program) -> None:
     shown = lines(show_kkt(linear))
     for line in ("cap: 0 ≤ 8 − x − z ⊥ μ_cap ≥ 0", "floor: 0 ≤ x + 4 z − 8 ⊥ μ_floor ≥ 0",
                  "band.lower: 0 ≤ x − z + 1 ⊥ μ_band_lower ≥ 0", "band.upper: 0 ≤ z − x + 5 ⊥ μ_band_upper ≥ 0",
-                 "tie: 10 − 2 y − z = 0", "z.upper: 0 ≤ x − z ⊥ μ_z_upper ≥ 0",
+                 "tie: 2 y + z − 10 = 0", "z.upper: 0 ≤ x − z ⊥ μ_z_upper ≥ 0",
                  "z.lower: 0 ≤ z ⊥ μ_z_lower ≥ 0", "total: x + y = 10"):  # fmt: skip
         assert line in shown
     (stationary,) = (line for line in shown if line.startswith("stationary in z:"))
     terms = re.findall(r"(?:^|([+−]) ?)(\d* ?\w+)", stationary.partition(": ")[2].partition(" = 0")[0])
     # d/dz of -z - sum of multiplier times residual
     assert {(sign or "+", term) for sign, term in terms} == {
-        ("+", "μ_cap"), ("−", "4 μ_floor"), ("+", "μ_band_lower"), ("−", "μ_band_upper"), ("+", "λ_tie"),
+        ("+", "μ_cap"), ("−", "4 μ_floor"), ("+", "μ_band_lower"), ("−", "μ_band_upper"), ("−", "λ_tie"),
         ("+", "μ_z_upper"), ("−", "μ_z_lower"), ("−", "1"),
     }  # fmt: skip
     assert not any("solve" in line for line in shown)

@@ -1,8 +1,13 @@
 """Rewrites of programs into equivalent ones that backends accept, and the way of answers back."""
 
-from bileveldsl.reduce.base import Point, Reduction, reduce_program
+from bileveldsl.reduce.base import Point, Reduced, Reduction, reduce_program
+from bileveldsl.reduce.followers import FollowersToOne
 from bileveldsl.reduce.maximization import MaximizationToMinimization
+from bileveldsl.reduce.pessimism import PessimisticToOptimistic
 
-REDUCTIONS: tuple[Reduction, ...] = (MaximizationToMinimization(),)
+REDUCTIONS: tuple[Reduction, ...] = (MaximizationToMinimization(), FollowersToOne(), PessimisticToOptimistic())
 
-__all__ = ["REDUCTIONS", "MaximizationToMinimization", "Point", "Reduction", "reduce_program"]
+__all__ = [
+    "REDUCTIONS", "FollowersToOne", "MaximizationToMinimization", "PessimisticToOptimistic", "Point", "Reduced",
+    "Reduction", "reduce_program",
+]  # fmt: skip

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
+from bileveldsl.certify.facts import Fact
 from bileveldsl.program import Program
 
 
@@ -40,14 +41,38 @@ class Reduction(Protocol):
         """An answer of the rewritten program as one of the program it came from."""
         ...
 
+    def carry(self, point: Point, inverse: Any) -> Point:
+        """The way of `invert` backwards: an answer of the program as one of the rewritten program."""
+        ...
 
-def reduce_program(
-    program: Program, reductions: Sequence[Reduction]
-) -> tuple[Program, tuple[str, ...], Callable[[Point], Point]]:
-    """Apply, in order, each reduction that accepts; the names of those applied, and the way back."""
+    def facts(self, program: Program, facts: Iterable[Fact]) -> tuple[Fact, ...]:
+        """The facts of `program`, with what they imply for the rewritten one."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """A program as backends take it, its facts, the names of the rewrites that led to it, and the ways of answers.
+
+    `invert` brings an answer back to the user's program, `carry` the other way. `inexact` names the rewrites whose
+    program may miss better answers of the user's.
+    """
+
+    program: Program
+    facts: tuple[Fact, ...]
+    path: tuple[str, ...]
+    invert: Callable[[Point], Point]
+    carry: Callable[[Point], Point]
+    inexact: tuple[str, ...] = ()
+
+
+def reduce_program(program: Program, reductions: Sequence[Reduction], facts: Iterable[Fact] = ()) -> Reduced:
+    """Apply, in order, each reduction that accepts."""
     applied: list[tuple[Reduction, Any]] = []
+    facts = tuple(facts)
     for reduction in reductions:
         if reduction.accepts(program):
+            facts = reduction.facts(program, facts)
             program, inverse = reduction.apply(program)
             applied.append((reduction, inverse))
 
@@ -56,4 +81,11 @@ def reduce_program(
             point = reduction.invert(point, inverse)
         return point
 
-    return program, tuple(reduction.name for reduction, _ in applied), invert
+    def carry(point: Point) -> Point:
+        for reduction, inverse in applied:
+            point = reduction.carry(point, inverse)
+        return point
+
+    path = tuple(reduction.name for reduction, _ in applied)
+    inexact = tuple(reduction.name for reduction, _ in applied if not reduction.exact)
+    return Reduced(program, facts, path, invert, carry, inexact)
