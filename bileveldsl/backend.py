@@ -39,6 +39,7 @@ class Capabilities:
     nonsmooth: bool = False
     integer: bool = False
     pessimistic: bool = False
+    duals: bool = False
     engines: tuple[Literal["numpy", "jax"], ...] = ("numpy",)
     evidence: Literal["local", "stationary", "global"] = "local"
     needs: tuple[tuple[str, str], ...] = ()
@@ -55,6 +56,8 @@ class Capabilities:
             parts.append("integer variables")
         if self.pessimistic:
             parts.append("pessimistic ties")
+        if self.duals:
+            parts.append("duals in the upper level")
         needs = " or ".join(f"{of} {fact}" for of, fact in self.needs)
         return ", ".join(parts) + (f"; needs {needs}" if needs else "")
 
@@ -119,14 +122,22 @@ class Option:
 
 @dataclass(frozen=True, eq=False)
 class RawPoint:
-    """Where a backend stopped, before any verification; `status` is only its own opinion."""
+    """Where a backend stopped, before any verification; `status` is only its own opinion.
+
+    Where the status says that there is no answer, x and y are whatever the backend saw last. `bound` is a proved lower
+    bound of the upper objective; `duals` are multipliers of the follower's constraints by label.
+    """
 
     x: np.ndarray  # upper variables, flat, in the compiled problem's order
     y: np.ndarray  # lower variables, likewise
-    status: Literal["converged", "limit", "failed"]
+    status: Literal[
+        "converged", "limit", "failed", "infeasible", "unbounded", "lower_infeasible", "lower_unbounded"
+    ]
     message: str
     measures: Mapping[str, float] = field(default_factory=dict)
     iterations: int = 0
+    bound: float = -math.inf
+    duals: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -168,6 +179,8 @@ def why_not(name: str, capabilities: Capabilities, program: Program, facts: Iter
     facts : iterable of Fact
         What is proved or assumed about the program.
     """
+    from bileveldsl.reduce.pessimism import pessimism_obstacle
+
     upper, can = program.upper, capabilities
     if len(program.lower) > 1 and not can.several_followers:
         return f"there are {len(program.lower)} followers ({_names(program.lower)}); {name} accepts one"
@@ -180,17 +193,21 @@ def why_not(name: str, capabilities: Capabilities, program: Program, facts: Iter
             return f"{who} has bounds ({_names(bounded)}); {name} accepts none"
         unique = _holds(facts, f"{level.name}.objective", "strongly_convex")
         if level.ties == "pessimistic" and not (unique or can.pessimistic):
-            return f"{who} has pessimistic ties and may have several best answers; {name} assumes optimistic ties"
+            why = pessimism_obstacle(program) if len(program.lower) == 1 else None
+            several = f"may have several best answers{f', and {why}' if why else ''}"
+            return f"{who} has pessimistic ties and {several}; {name} assumes optimistic ties"
     bounded = [v for v in upper.variables if v.bounded]
     if bounded and not can.upper_bounds:
         return f"the upper level has bounds ({_names(bounded)}); {name} accepts none"
     if upper.constraints and not can.upper_constraints:
         return f"the upper level has {_labels('constraint', upper)}; {name} accepts none"
+    if program.priced and not can.duals:
+        return f"the upper level uses multipliers of the follower ({_names(program.priced)}); {name} has none"
     discrete = [v for v in program.variables if v.kind != "continuous"]
     if discrete and not can.integer:
         return f"there are integer variables ({_names(discrete)}); {name} accepts none"
-    if not can.nonsmooth and (kink := _kink(program)):
-        return f"the model uses {kink}, which is not smooth; {name} needs smooth functions"
+    if not can.nonsmooth and (function := kink(*program.levels)):
+        return f"the model uses {function}, which is not smooth; {name} needs smooth functions"
     return _missing_fact(name, can, program, facts)
 
 
@@ -211,13 +228,12 @@ def _holds(facts: Iterable[Fact], of: str, fact: str) -> bool:
     return any((f.of, f.fact) == (of, fact) and f.holds for f in facts)
 
 
-def _kink(program: Program) -> str | None:
-    """A function of the program that has kinks, if there is one."""
+def kink(*levels: Level) -> str | None:
+    """A function of the levels that has kinks, if there is one."""
     from bileveldsl.calculus.expr import Map, Reduce
     from bileveldsl.calculus.functions import NONSMOOTH
 
-    nodes = [level.objective for level in program.levels]
-    nodes += [constraint.body for level in program.levels for constraint in level.constraints]
+    nodes = [part for level in levels for part in level.expressions]
     seen = set(nodes)
     while nodes:
         node = nodes.pop()

@@ -2,50 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bileveldsl import registry
 from bileveldsl.backend import Backend
+from bileveldsl.certify.parts import multiplications, operations
 from bileveldsl.language.diagnostics import BlvError, Diagnostic
 from bileveldsl.program import Program
+from bileveldsl.reduce.base import Reduced
+from bileveldsl.reduce.followers import JOINT
 
 if TYPE_CHECKING:
     from bileveldsl.certify.facts import Fact
 
-PREFERENCE = ("implicit", "f2ba")
-"""Admissible backends are tried in this order; those of plugins follow in the order of their names."""
+SMALL, TINY = 200, 10
+"""Scalar variables up to which a search for the global optimum comes first: TINY where `implicit` applies, which is
+quick and exact for its class, else SMALL."""
+
+OPERATIONS = 50_000
+"""Of the functions' expressions written out, beyond which no global search comes first."""
+
+FIRST_ORDER = ("galet", "f2ba", "pbgd", "rxgf", "bome", "f2bsa")
+GLOBAL_FIRST = ("milp", "scip", "implicit", "kkt", "augmented", *FIRST_ORDER)
+LOCAL_FIRST = ("milp", "implicit", "augmented", *FIRST_ORDER[:2], "kkt", *FIRST_ORDER[2:], "scip")
+"""Admissible backends are tried in one of these orders; those of plugins follow, by name."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """The backend that would be used, why, through which rewrites, and why not each of the others."""
+    """The backend that would be used, why, through which rewrites, and why not each of the others.
+
+    `fallbacks` are asked in turn where it does not come to a proved global optimum.
+    """
 
     backend: str | None
     reason: str
     path: tuple[str, ...]
     others: tuple[tuple[str, str], ...]
+    fallbacks: tuple[str, ...] = ()
 
 
-def choose(
-    program: Program, facts: Sequence[Fact], wanted: str = "auto", reductions: Sequence[str] = ()
-) -> Explanation:
+def choose(reduced: Reduced, wanted: str = "auto", engine: str = "auto", options: Iterable[str] = ()) -> Explanation:
     """The backend to use for a reduced program.
 
     Parameters
     ----------
-    program
-        After reductions: what a backend would be given.
-    facts
-        What is known about the user's program.
+    reduced
+        What a backend would be given.
     wanted
         A backend's name, or `auto`.
-    reductions
-        The names of the rewrites that led to `program`.
+    engine, options
+        What `auto` heeds: the engine asked for, and the names of options that are given; a backend without the engine,
+        or without an option that another one has, is passed over.
     """
+    program, facts = reduced.program, reduced.facts
     objections = {backend.name: _objection(backend, program, facts) for backend in registry.backends()}
-    path = ("Program", *reductions)
+    if wanted == "auto":
+        known = {option.name for backend in registry.backends() for option in backend.options}
+        engines = {name for backend in registry.backends() for name in backend.capabilities.engines}
+        engine = engine if engine in engines else "auto"
+        meant = [name for name in options if name in known]
+        for backend in registry.backends():
+            lacking = next((n for n in meant if all(option.name != n for option in backend.options)), None)
+            if engine not in ("auto", *backend.capabilities.engines):
+                objections[backend.name] = objections[backend.name] or f"it does not run with {engine}"
+            elif lacking is not None:
+                objections[backend.name] = objections[backend.name] or f"it has no option {lacking}"
+    path = ("Program", *reduced.path)
     if wanted != "auto":
         reason = "asked for by name"
         objection = objections.get(registry.get(wanted).name)
@@ -53,17 +80,39 @@ def choose(
         if objection:
             return Explanation(None, objection, path, others)
         return Explanation(wanted, f"{reason}; {_evidence(program, facts)}", (*path, wanted), others)
+    implicit = objections.get("implicit", "") is None
+    preference = GLOBAL_FIRST if _small(program, implicit) else LOCAL_FIRST
     order = sorted(
-        objections, key=lambda name: (PREFERENCE.index(name) if name in PREFERENCE else len(PREFERENCE), name)
+        objections, key=lambda name: (preference.index(name) if name in preference else len(preference), name)
     )
     admissible = [name for name in order if objections[name] is None]
     if not admissible:
         return Explanation(
-            None, "no backend accepts this model yet", path, tuple((n, objections[n] or "") for n in order)
+            None, "no backend accepts this model", path, tuple((n, objections[n] or "") for n in order)
         )
     chosen = admissible[0]
     others = tuple((n, objections[n] or f"admissible; {chosen} is preferred") for n in order if n != chosen)
-    return Explanation(chosen, _evidence(program, facts), (*path, chosen), others)
+    return Explanation(chosen, _evidence(program, facts), (*path, chosen), others, _fallbacks(admissible))
+
+
+def _small(program: Program, by_derivatives: bool) -> bool:
+    """Whether a search for the global optimum is worth its time."""
+    scalars = sum(int(np.prod(v.symbol.shape)) for v in program.variables)
+    if scalars > (TINY if by_derivatives else SMALL):
+        return False
+    parts = [part for level in program.levels for part in level.expressions]
+    return operations(parts) + multiplications(parts) <= OPERATIONS
+
+
+def _fallbacks(admissible: Sequence[str]) -> tuple[str, ...]:
+    """After a global search one local method, which may find a better point when the search runs out of time."""
+    evidence = {name: registry.get(name).capabilities.evidence for name in admissible}
+    first = admissible[0]
+    rest = [name for name in admissible[1:] if name in registry.BUILT_IN]
+    if evidence[first] == "global":
+        searches = [name for name in rest if evidence[name] == "global"][:1]
+        return (*searches, *[name for name in rest if evidence[name] != "global"][:1])
+    return tuple(name for name in rest if evidence[name] == "local")[:1]
 
 
 def require_backend(explanation: Explanation, program: Program, wanted: str) -> str:
@@ -85,7 +134,7 @@ def require_backend(explanation: Explanation, program: Program, wanted: str) -> 
             ]
         )
     reasons = "; ".join(f"{name}: {why}" for name, why in explanation.others)
-    raise BlvError([Diagnostic("E607", "no backend accepts this model yet", span, "", (), reasons)])
+    raise BlvError([Diagnostic("E607", "no backend accepts this model", span, "", (), reasons)])
 
 
 def _objection(backend: Backend, program: Program, facts: Sequence[Fact]) -> str | None:
@@ -114,4 +163,4 @@ def _evidence(program: Program, facts: Sequence[Fact]) -> str:
 
 
 def _called(name: str) -> str:
-    return "lower level" if name == "lower" else f"follower {name}"
+    return {"lower": "lower level", JOINT: "followers"}.get(name, f"follower {name}")

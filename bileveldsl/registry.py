@@ -15,6 +15,15 @@ GROUP = "bileveldsl.backends"
 BUILT_IN = {
     "implicit": "bileveldsl.backends.implicit:Implicit",
     "f2ba": "bileveldsl.backends.f2ba:F2BA",
+    "f2bsa": "bileveldsl.backends.f2bsa:F2BSA",
+    "pbgd": "bileveldsl.backends.pbgd:PBGD",
+    "bome": "bileveldsl.backends.bome:BOME",
+    "galet": "bileveldsl.backends.galet:Galet",
+    "rxgf": "bileveldsl.backends.rxgf:Rxgf",
+    "scip": "bileveldsl.backends.scip:Scip",
+    "milp": "bileveldsl.backends.milp:Milp",
+    "kkt": "bileveldsl.backends.kkt:Kkt",
+    "augmented": "bileveldsl.backends.augmented:Augmented",
 }
 
 

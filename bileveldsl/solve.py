@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,15 +10,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from bileveldsl import __version__, registry
+from bileveldsl import registry
+from bileveldsl.answer import NO_ANSWER, Answer, Candidate
+from bileveldsl.assemble import solution_of
 from bileveldsl.backend import Backend, RawPoint, parse_options
 from bileveldsl.choose import Explanation, choose, require_backend
 from bileveldsl.execute.monitor import Monitor, ProgressEvent
-from bileveldsl.inputs import backend_options, engine_name, parameter_values, settings_of, starting_points
+from bileveldsl.inputs import (
+    CHOICES,
+    SETTINGS,
+    backend_options,
+    engine_name,
+    parameter_values,
+    settings_of,
+    starting_points,
+)
 from bileveldsl.language.diagnostics import BlvError, Diagnostic
-from bileveldsl.program import Level, Program
-from bileveldsl.reduce import REDUCTIONS, Point, reduce_program
-from bileveldsl.solution import AxisMembers, Objective, Solution, Status, Verification, Work
+from bileveldsl.program import Program
+from bileveldsl.reduce import REDUCTIONS, Reduced, reduce_program
+from bileveldsl.solution import Solution, Status, Verification
 from bileveldsl.verify import Verified, model_digest, verify_point
 
 if TYPE_CHECKING:
@@ -106,8 +115,8 @@ def explain(model: Model, backend: str = "auto") -> Explanation:
 
 def explain_program(program: Program, facts: Sequence[Fact], backend: str = "auto") -> Explanation:
     """The same for a program whose facts are known."""
-    reduced, path, _ = reduce_program(program, REDUCTIONS)
-    return choose(reduced, facts, backend, path)
+    reduced = reduce_program(program, REDUCTIONS, facts)
+    return choose(reduced, backend)
 
 
 @dataclass
@@ -135,33 +144,33 @@ class Run:
             facts, findings = check_claims(program, certify(program))
         if any(finding.severity == "error" for finding in findings):
             raise BlvError(findings)
-        reduced, path, invert = reduce_program(program, REDUCTIONS)
-        backend, explanation = _chosen(program, reduced, facts, path, wanted)
-        values = parse_options(backend.name, backend.options, backend_options(program, options, backend))
-        with self._timed("compile"):
-            problem = compile_problem(reduced, make_engine(engine_name(program, self.engine, backend)))
-        answer = self._best(problem, backend, values, facts, settings)
-        point = invert(Point({**problem.x.unpack(answer.raw.x), **problem.y.unpack(answer.raw.y)}))
-        return Solution(
-            model=program.name,
-            status=answer.status,
-            message=answer.message,
-            backend=backend.name,
-            backend_reason=explanation.reason,
-            upper=_objective(program.upper, float(problem.F(answer.raw.x, answer.raw.y))),
-            lower=tuple(_objective(level, float(problem.f(answer.raw.x, answer.raw.y))) for level in program.lower),
-            values={name: value if value.ndim else float(value) for name, value in point.values.items()},
-            verification=answer.verified.verification,
-            path=explanation.path,
-            certificates=tuple(fact.to_json() for fact in facts),
-            work=Work(**{name: answer.work[name] for name in vars(Work())}),
+        reduced = reduce_program(program, REDUCTIONS, facts)
+        asked = str(program.options.get("engine", "auto")) if self.engine == "auto" else self.engine
+        named = [*(n for n in program.options if n not in SETTINGS and n not in CHOICES), *options]
+        explanation, candidates = _candidates(program, reduced, wanted, asked, named)
+        runs: list[Candidate] = []
+        begin = time.monotonic()
+        with _opened(self.log) as log:
+            for backend in candidates:
+                values = parse_options(backend.name, backend.options, backend_options(program, options, backend))
+                with self._timed("compile"):
+                    engine = make_engine(engine_name(program, self.engine, backend))
+                    problem = compile_problem(reduced.program, engine, reduced.facts)
+                if runs and runs[0].answer.has_point:
+                    problem.x_start, problem.y_start = runs[0].answer.raw.x, runs[0].answer.raw.y
+                limit = _share(settings["time_limit"], time.monotonic() - begin, backend is candidates[-1])
+                bound = max((run.answer.raw.bound for run in runs), default=-math.inf)
+                answer = self._best(problem, backend, values, {**settings, "time_limit": limit, "bound": bound}, log)
+                runs.append(Candidate(backend, values, problem, answer))
+                if answer.settles(backend) or answer.interrupted or _spent(settings["time_limit"], begin):
+                    break
+        best = min(runs, key=lambda run: run.answer.rank)
+        tried = [f"{run.backend.name} came to {run.answer.status.value}" for run in runs if run is not best]
+        return replace(
+            solution_of(program, reduced, facts, explanation, best, tried),
             seconds=self.seconds,
             seed=settings["seed"],
-            options={key: value for key, value in values.items() if value is not None},
-            versions=_versions(problem.engine.name),
             model_sha256=model_digest(self.model),
-            data_sha256=program.digests,
-            axes=_axes(program),
         )
 
     def _best(
@@ -169,37 +178,34 @@ class Run:
         problem: CompiledProblem,
         backend: Backend,
         values: Mapping[str, Any],
-        facts: Sequence[Fact],
         settings: Any,
+        log: TextIO | None,
     ) -> Answer:
         """The best verified answer over all starting points; a limit or Ctrl-C ends the search."""
         begin, limit, best = time.monotonic(), settings["time_limit"], None
-        with _opened(self.log) as log:
-            for number, (x, y) in enumerate(starting_points(problem, settings)):
-                problem.x_start, problem.y_start = x, y
-                left = None if limit is None else limit - (time.monotonic() - begin)
-                monitor = Monitor(settings["tol"], left, settings["seed"], log, self.progress)
-                monitor.event("start", number=number, backend=backend.name)
-                with self._timed("solve"):
-                    raw = backend.solve(problem, values, monitor)
-                work = dict(problem.work)
-                value = float(problem.F(raw.x, raw.y))
-                try:
-                    with self._timed("verify"):
-                        verified = verify_point(
-                            problem, raw.x, raw.y, facts, seed=settings["seed"], tol=settings["tol"]
-                        )
-                except KeyboardInterrupt:
-                    monitor.stopped = "interrupt"
-                    raw = replace(raw, status="limit", message="interrupted before the point was verified")
-                    verified = Verified(Verification(tolerance=settings["tol"]), Status.LIMIT, "nothing was measured")
-                answer = Answer(raw, verified, value, work, tuple(monitor.notes))
-                monitor.event("verified", status=answer.status.value, objective=value)
-                problem.work.update(work)  # what the verification evaluates is no work of the backend
-                if best is None or answer.rank < best.rank:
-                    best = answer
-                if monitor.stopped in ("time", "interrupt") or monitor.remaining <= 0:
-                    break
+        for number, (x, y) in enumerate(starting_points(problem, settings)):
+            problem.x_start, problem.y_start = x, y
+            left = None if limit is None else max(limit - (time.monotonic() - begin), 0.0)
+            monitor = Monitor(settings["tol"], left, settings["seed"], log, self.progress)
+            monitor.event("start", number=number, backend=backend.name)
+            with self._timed("solve"):
+                raw = _weighed(backend.solve(problem, values, monitor), backend)
+            work = dict(problem.work)
+            try:
+                with self._timed("verify"):
+                    verified = _verified(problem, raw, settings)
+            except KeyboardInterrupt:
+                monitor.stopped = "interrupt"
+                raw = replace(raw, status="limit", message="interrupted before the point was verified")
+                verified = Verified(Verification(tolerance=settings["tol"]), Status.LIMIT, "nothing was measured")
+            answer = Answer(raw, verified, work, tuple(monitor.notes), monitor.stopped == "interrupt")
+            monitor.event("verified", status=answer.status.value, objective=verified.objective)
+            problem.work.update(work)  # what the verification evaluates is no work of the backend
+            if best is None or answer.rank < best.rank:
+                best = answer
+            proved = answer.status is Status.GLOBALLY_OPTIMAL or raw.status in NO_ANSWER
+            if monitor.stopped in ("time", "interrupt") or monitor.remaining <= 0 or proved:
+                break
         assert best is not None
         return replace(best, work=dict(problem.work))
 
@@ -212,71 +218,58 @@ class Run:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begin
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A backend's point with its verification."""
-
-    raw: RawPoint
-    verified: Verified
-    value: float
-    work: Mapping[str, int]
-    notes: tuple[str, ...]
-
-    @property
-    def status(self) -> Status:
-        """The verification's status; a run that was cut short is a limit unless its point is optimal all the same."""
-        optimal = (Status.GLOBALLY_OPTIMAL, Status.LOCALLY_OPTIMAL)
-        return (
-            Status.LIMIT if self.raw.status == "limit" and self.verified.status not in optimal else self.verified.status
-        )
-
-    @property
-    def message(self) -> str:
-        parts = [self.verified.message, *self.notes]
-        if self.raw.status != "converged":
-            parts.insert(0, self.raw.message)
-        return "; ".join(parts)
-
-    @property
-    def rank(self) -> tuple[int, float]:
-        """Of two answers the one with the stronger status is better, then the one with the better value."""
-        value = self.value if math.isfinite(self.value) else math.inf
-        return STRENGTH.index(self.status), value
+PATIENCE = 20.0
+"""Seconds that `auto` gives a global search before it also asks a local method, where no time limit is given."""
 
 
-STRENGTH = (
-    Status.GLOBALLY_OPTIMAL, Status.LOCALLY_OPTIMAL, Status.FEASIBLE, Status.STATIONARY, Status.LIMIT,
-    Status.NOT_VERIFIED,
-)  # fmt: skip
+def _share(limit: float | None, used: float, last: bool) -> float | None:
+    """The time of one backend: all that is left for the last one, half of it for others."""
+    if limit is None:
+        return None if last else PATIENCE
+    left = max(limit - used, 0.0)
+    return left if last else 0.5 * left
 
 
-def _chosen(
-    program: Program, reduced: Program, facts: Sequence[Fact], path: Sequence[str], wanted: str | Backend
-) -> tuple[Backend, Explanation]:
+def _spent(limit: float | None, begin: float) -> bool:
+    return limit is not None and time.monotonic() - begin >= limit
+
+
+def _weighed(raw: RawPoint, backend: Backend) -> RawPoint:
+    """A local method's word that there is no answer is no proof of it."""
+    if raw.status not in NO_ANSWER or backend.capabilities.evidence == "global":
+        return raw
+    message = f"{raw.message} ({backend.name} is a local method: this proves nothing)"
+    return replace(raw, status="failed", message=message)
+
+
+def _verified(problem: CompiledProblem, raw: RawPoint, settings: Mapping[str, Any]) -> Verified:
+    tol, seed = settings["tol"], settings["seed"]
+    if raw.status == "infeasible":
+        from bileveldsl.verify.infeasible import explain_infeasible
+
+        status, why = explain_infeasible(problem.program, problem.facts)
+        return Verified(Verification(tolerance=tol), status, why)
+    if raw.status in NO_ANSWER:
+        return Verified(Verification(tolerance=tol), NO_ANSWER[raw.status], raw.message)
+    bound = max(raw.bound, settings["bound"])
+    return verify_point(problem, raw.x, raw.y, problem.facts, seed=seed, tol=tol, bound=bound, duals=raw.duals)
+
+
+def _candidates(
+    program: Program, reduced: Reduced, wanted: str | Backend, engine: str, options: Sequence[str]
+) -> tuple[Explanation, tuple[Backend, ...]]:
+    """The backends to try, in order; one that was asked for stands alone."""
     if not isinstance(wanted, str):
-        objection = wanted.available() or wanted.admits(reduced, facts)
+        objection = wanted.available() or wanted.admits(reduced.program, reduced.facts)
         reason = objection or "given as an object"
-        explanation = Explanation(None if objection else wanted.name, reason, ("Program", *path, wanted.name), ())
-        require_backend(explanation, reduced, wanted.name)
-        return wanted, explanation
+        path = ("Program", *reduced.path, wanted.name)
+        explanation = Explanation(None if objection else wanted.name, reason, path, ())
+        require_backend(explanation, reduced.program, wanted.name)
+        return explanation, (wanted,)
     name = str(program.options.get("backend", "auto")) if wanted == "auto" else wanted
-    explanation = choose(reduced, facts, name, path)
-    return registry.get(require_backend(explanation, reduced, name)), explanation
-
-
-def _objective(level: Level, minimized: float) -> Objective:
-    return Objective(level.name, level.sense, minimized if level.sense == "minimize" else -minimized)
-
-
-def _axes(program: Program) -> dict[str, tuple[AxisMembers, ...]]:
-    """The members along each axis of the variables over named sets."""
-    found = {}
-    for variable in program.variables:
-        dims = variable.symbol.dims
-        if any(dim.name in program.sets for dim in dims):
-            members = [program.sets.get(dim.name, tuple(range(dim.size))) for dim in dims]
-            found[variable.name] = tuple(AxisMembers(d.name, m) for d, m in zip(dims, members, strict=True))
-    return found
+    explanation = choose(reduced, name, engine, options)
+    first = registry.get(require_backend(explanation, reduced.program, name))
+    return explanation, (first, *(registry.get(other) for other in explanation.fallbacks))
 
 
 @contextmanager
@@ -289,11 +282,3 @@ def _opened(path: Path | None) -> Iterator[TextIO | None]:
             yield stream
     except OSError as error:
         raise BlvError([Diagnostic("E415", f"the log {path} cannot be written: {error.strerror}")]) from None
-
-
-def _versions(engine: str) -> dict[str, str]:
-    """What the numbers depend on."""
-    from importlib.metadata import version
-
-    used = ["numpy", "scipy", "sympy", *(["jax"] if engine == "jax" else [])]
-    return {"bileveldsl": __version__, "python": platform.python_version(), **{name: version(name) for name in used}}

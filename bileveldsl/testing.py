@@ -110,17 +110,33 @@ def check_declaration(backend: Backend) -> None:
     assert missing is None or missing.strip(), "say what is missing and how to get it"
 
 
+def accepts(backend: Backend, problem: ConformanceProblem) -> bool:
+    """Whether the backend takes a problem; some are made for other classes."""
+    import bileveldsl as blv
+    from bileveldsl.certify.lower_level import certify
+    from bileveldsl.reduce import REDUCTIONS, reduce_program
+
+    program = blv.loads(problem.text).program()
+    reduced = reduce_program(program, REDUCTIONS, certify(program))
+    return backend.admits(reduced.program, reduced.facts) is None
+
+
 def check_problem(backend: Backend, problem: ConformanceProblem, engine: str = "numpy") -> None:
-    """The backend finds the known answer, and the verification agrees that the follower is optimal."""
+    """The backend finds the known answer, and the verification agrees that the follower is optimal.
+
+    Backends that claim no more than stationarity are held to ten times the problem's tolerance.
+    """
     solution = _solve(backend, problem, engine)
+    assert solution.upper.objective is not None, f"{problem.name}: no point: {solution.message}"
     error = abs(float(solution.upper.objective) - problem.objective)
-    assert error <= problem.tolerance, (
+    tolerance = problem.tolerance * (10 if backend.capabilities.evidence == "stationary" else 1)
+    assert error <= tolerance, (
         f"{problem.name}: objective {solution.upper.objective}, {problem.objective} expected"
     )
     for name, expected in problem.values.items():
         found = np.asarray(solution[name], dtype=float)
         worst = float(np.max(np.abs(found - np.asarray(expected))))
-        assert worst <= 10 * problem.tolerance, f"{problem.name}: {name} = {found}, {expected} expected"
+        assert worst <= 10 * tolerance, f"{problem.name}: {name} = {found}, {expected} expected"
     gap = solution.verification.lower_gap
     assert gap is not None and gap <= solution.verification.tolerance, f"{problem.name}: lower gap {gap}"
 
@@ -142,10 +158,12 @@ def check_refusals(backend: Backend) -> None:
 
 
 def check_limits(backend: Backend, engine: str = "numpy") -> None:
-    """Stopped at once, the backend still returns a finite point and says that it stopped."""
+    """Stopped at once, the backend says so and returns a finite point; a global search may have none yet."""
     solution = _solve(backend, PROBLEMS[3], engine, time_limit=0.0)
-    for name in ("x", "y"):
-        assert np.isfinite(np.asarray(solution[name], dtype=float)).all(), "a point that is not finite"
+    if backend.capabilities.evidence != "global":
+        assert solution.values, "no finite point"
+    for value in solution.values.values():
+        assert np.isfinite(np.asarray(value)).all(), "a point that is not finite"
     assert solution.status.value in ("limit", "locally_optimal", "globally_optimal"), solution.status
 
 
@@ -170,10 +188,13 @@ def check_all(backend: Backend) -> None:
     for engine in backend.capabilities.engines:
         if engine == "jax" and not _has_jax():
             continue
-        for problem in PROBLEMS:
+        taken = [problem for problem in PROBLEMS if accepts(backend, problem)]
+        assert taken, f"{backend.name} takes none of the problems"
+        for problem in taken:
             check_problem(backend, problem, engine)
-        check_limits(backend, engine)
-        check_repeats(backend, engine)
+        if PROBLEMS[3] in taken:
+            check_limits(backend, engine)
+            check_repeats(backend, engine)
 
 
 def _solve(backend: Backend, problem: ConformanceProblem, engine: str, **settings: Any) -> Any:

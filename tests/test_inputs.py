@@ -190,7 +190,7 @@ def test_options_of_the_model_are_for_the_backend_that_it_names():
 
 
 def test_a_misspelt_option_of_the_model_is_refused_with_a_suggestion():
-    (diagnostic,) = refusals(loads(MODEL + "options { memroy = 5 }").solve)
+    (diagnostic,) = refusals(loads(MODEL + "options { memroy = 5 }").solve, "implicit")
     assert diagnostic.code == "E604" and "memory" in diagnostic.help
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize
 
-from bileveldsl import loads, verify
+from bileveldsl import loads
 from bileveldsl.certify.claims import check_claims
 from bileveldsl.certify.facts import Fact
 from bileveldsl.certify.lower_level import certify
@@ -16,7 +16,7 @@ from bileveldsl.execute.engine import numpy_engine
 from bileveldsl.execute.problem import compile_problem
 from bileveldsl.reduce import REDUCTIONS, reduce_program
 from bileveldsl.solution import Status
-from bileveldsl.verify import hypergradient, verify_point
+from bileveldsl.verify import hypergradient, smooth, verify_point
 
 TOY = "model toy; upper { var x in [0, 10]; minimize (x - 3)^2 + (y - 1)^2 }; lower { var y; minimize (y - x)^2 }"
 CONVEX = (Fact("lower.objective", "convex", "proved"),)
@@ -27,7 +27,7 @@ def compiled(text, **given):
     """The reduced problem of a model, and what is proved of it."""
     program = loads(text).program(**given)
     facts, _ = check_claims(program, certify(program))
-    return compile_problem(reduce_program(program, REDUCTIONS)[0], numpy_engine()), facts
+    return compile_problem(reduce_program(program, REDUCTIONS).program, numpy_engine()), facts
 
 
 def gradient_at(problem, x, y):
@@ -154,7 +154,7 @@ def test_any_valid_modulus_gives_a_valid_bound(quadratic, modulus, x, wrong):
     problem, _ = quadratic
     modulus = None if modulus is None else modulus * float(np.linalg.eigvalsh(A)[0])
     y = np.linalg.solve(A, B @ x) + wrong
-    bound = verify._gap_bound(problem, x, y, modulus)
+    bound = smooth.gap_bound(problem, x, y, modulus)
     assert bound >= wrong @ A @ wrong / 2 * (1 - 1e-9) - 1e-12
 
 
@@ -241,6 +241,21 @@ def well(x, start):
     return start
 
 
+@pytest.fixture
+def no_search(monkeypatch):
+    """As where no solver is installed that could search for the follower's global minimum."""
+    monkeypatch.setattr("bileveldsl.single_level.scip.missing", lambda: "not installed")
+
+
+def test_a_global_search_shows_the_better_of_two_wells_to_be_optimal():
+    pytest.importorskip("pyscipopt")
+    worse, better = measured(WELLS, 0.05, well(0.05, 1.0)), measured(WELLS, 0.05, well(0.05, -1.0))
+    assert worse.status is Status.NOT_VERIFIED and "better answer" in worse.message
+    assert better.status is Status.LOCALLY_OPTIMAL
+    assert better.verification.lower_gap_method == "global-solve" and better.verification.lower_gap <= 1e-6
+
+
+@pytest.mark.usefixtures("no_search")
 def test_the_worse_of_two_wells_is_not_verified_and_the_better_is_only_stationary():
     worse, better = measured(WELLS, 0.05, well(0.05, 1.0)), measured(WELLS, 0.05, well(0.05, -1.0))
     assert worse.status is Status.NOT_VERIFIED and "better answer" in worse.message
@@ -248,6 +263,7 @@ def test_the_worse_of_two_wells_is_not_verified_and_the_better_is_only_stationar
     assert "not known to be convex" in better.message
 
 
+@pytest.mark.usefixtures("no_search")
 @pytest.mark.parametrize("top", [0.0, 2 * math.pi, -4 * math.pi])
 def test_a_maximum_of_the_follower_is_not_verified(top):
     text = "model top; upper { var x in [-1, 1]; minimize x^2 }; lower { var y; minimize cos(y) }"
@@ -256,12 +272,14 @@ def test_a_maximum_of_the_follower_is_not_verified(top):
     assert measured(text, 0, top + math.pi).status is Status.STATIONARY
 
 
+@pytest.mark.usefixtures("no_search")
 def test_a_saddle_of_the_follower_is_not_verified():
     text = "model s; upper { var x; minimize x^2 }; lower { var u; var v; minimize cosh(u) + (v^2 - 1)^2 }"
     assert measured(text, 0, [0, 0]).status is Status.NOT_VERIFIED
     assert measured(text, 0, [0, -1]).status is Status.STATIONARY
 
 
+@pytest.mark.usefixtures("no_search")
 def test_a_fact_about_another_function_proves_nothing():
     x, y = 0.05, well(0.05, -1.0)
     others = (Fact("upper.objective", "convex", "proved"), Fact("penalty", "pl", "proved", 1.0))
@@ -301,7 +319,7 @@ lower {{ var u; var v; minimize (u + v - x)^2 / 2 }}
 def linear_algebra(request, monkeypatch):
     """Both ways to solve the adjoint equation."""
     if request.param == "iterative":
-        monkeypatch.setattr(verify, "DENSE_LIMIT", 0)
+        monkeypatch.setattr(smooth, "DENSE_LIMIT", 0)
 
 
 @pytest.mark.usefixtures("linear_algebra")

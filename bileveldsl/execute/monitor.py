@@ -138,6 +138,18 @@ class Monitor:
             self.progress(ProgressEvent(self.elapsed, now.iteration, now.objective, numbers))
         self.check()
 
+    def bounds(self, objective: float, bound: float, iteration: int) -> None:
+        """Tell of a search that holds the best value between two numbers; values of 1e20 and more are infinite."""
+        now = self.clock()
+        if now < self._next_word:
+            return
+        self._next_word = now + INTERVAL
+        known = {name: value for name, value in (("best", objective), ("bound", bound)) if abs(value) < 1e20}
+        self.event("bounds", iteration=iteration, **known)
+        if self.progress:
+            measures = {"bound": known.get("bound", -math.inf)}
+            self.progress(ProgressEvent(self.elapsed, iteration, known.get("best"), measures))
+
     def check(self) -> None:
         """Raise Stop when the time limit is reached."""
         if self.remaining <= 0:

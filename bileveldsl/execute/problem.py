@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bileveldsl.calculus.expr import Leaf, Scatter, Select, Symbol, topological
+from bileveldsl.certify.facts import Fact
 from bileveldsl.execute.codegen import Function, compile_function
 from bileveldsl.execute.constants import Constants
 from bileveldsl.execute.engine import Engine
@@ -24,6 +25,8 @@ class CompiledProblem(Oracles):
 
     Attributes
     ----------
+    program, facts
+        What was compiled, and what is proved or assumed of it. The oracles leave constraints to the backend.
     x, y : Layout
         How names map to flat vectors.
     nx, ny : int
@@ -37,10 +40,11 @@ class CompiledProblem(Oracles):
         Time spent in derivatives and code generation.
     """
 
-    def __init__(self, program: Program, engine: Engine):
+    def __init__(self, program: Program, engine: Engine, facts: Iterable[Fact] = ()):
         upper, (lower,) = program.upper, program.lower
         assert upper.sense == lower.sense == "minimize"
         self.program = program
+        self.facts = tuple(facts)
         self.follower = lower.name
         self._engine = engine
         self.x, self.y = Layout.of(upper.variables), Layout.of(lower.variables)
@@ -104,7 +108,7 @@ class CompiledProblem(Oracles):
                     self.constants.positions(index)
 
 
-def compile_problem(program: Program, engine: Engine) -> CompiledProblem:
+def compile_problem(program: Program, engine: Engine, facts: Iterable[Fact] = ()) -> CompiledProblem:
     """The program as flat vectors and oracles.
 
     Parameters
@@ -113,8 +117,10 @@ def compile_problem(program: Program, engine: Engine) -> CompiledProblem:
         With one follower and both levels minimizing, as the reductions leave it.
     engine
         Where to compute.
+    facts
+        What is proved or assumed of the program, for backends that use its constants.
     """
-    return CompiledProblem(program, engine)
+    return CompiledProblem(program, engine, facts)
 
 
 class PureOracles(Oracles):

@@ -1,29 +1,20 @@
-"""The independent check of an answer: is the follower optimal, are the constraints kept, is the leader at rest?
-
-Nothing here trusts the backend: the follower's problem is solved again by other code from other starting
-points, and the status that a user sees follows from the numbers measured here.
-"""
+"""Measurements of a smooth problem without constraints other than bounds, by gradients."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import optimize
 from scipy.sparse.linalg import LinearOperator, lsmr, minres
 
-from bileveldsl.language.diagnostics import BlvError, Diagnostic
-from bileveldsl.solution import Objective, Solution, Status, Verification
+from bileveldsl.single_level.program import bound_violation
+from bileveldsl.verify.measured import Measured
 
 if TYPE_CHECKING:
     from bileveldsl.certify.facts import Fact
     from bileveldsl.execute.problem import CompiledProblem
-    from bileveldsl.model import Model
-    from bileveldsl.program import Program
 
 RANDOM_STARTS = 20
 SEARCHES = 5
@@ -31,166 +22,39 @@ REST = 1e-10  # largest entry of a (projected) gradient that is taken for zero
 DENSE_LIMIT = 1500
 
 
-@dataclass(frozen=True)
-class Verified:
-    """The measurements, the status they imply, and the sentence that explains it."""
-
-    verification: Verification
-    status: Status
-    message: str
-
-
-def verify_point(
-    problem: CompiledProblem, x: np.ndarray, y: np.ndarray, facts: Iterable[Fact], *, seed: int = 0, tol: float = 1e-6
-) -> Verified:
-    """Measure a point of a problem whose follower has no constraints (bounds are allowed).
-
-    Parameters
-    ----------
-    problem
-        Both levels minimized; its functions are evaluated, never its backend's results.
-    x, y
-        Flat float64 points of the upper and the lower level.
-    facts
-        What is known of the follower; only `proved` (or `assumed`, and then said so) convexity makes the
-        follower's re-solve count as evidence of optimality.
-
-    Returns
-    -------
-    Verified
-        `lower_gap` is relative to 1 + |f|. Without proved convexity it is None: no better answer of the follower
-        among many starts is no bound.
-    """
-    known = {fact.fact: fact for fact in facts if fact.of == f"{problem.follower}.objective"}
-    trusted = {name for name, fact in known.items() if fact.verdict in ("proved", "assumed")}
-    assumed = any(fact.verdict == "assumed" for name, fact in known.items() if name in ("convex", "strongly_convex"))
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        unmeasured = Verification(None, "none", None, None, None, tolerance=tol)
-        return Verified(unmeasured, Status.NOT_VERIFIED, "the point is not finite")
-    upper_violation = _bound_violation(x, problem.x_lower, problem.x_upper)
-    lower_violation = _bound_violation(y, problem.y_lower, problem.y_upper)
-    if not all(np.isfinite(float(value)) for value in (problem.F(x, y), problem.f(x, y))):
-        unmeasured = Verification(None, "none", upper_violation, lower_violation, None, tolerance=tol)
-        return Verified(unmeasured, Status.NOT_VERIFIED, "an objective has no finite value at the point")
-    convex = bool(trusted & {"convex", "strongly_convex"})
-    modulus = _modulus(known.get("strongly_convex"))
-    gap, method, better = _lower_gap(problem, x, y, convex, modulus, seed, tol)
-    if convex and assumed and method == "convex-solve":
+def measure(
+    problem: CompiledProblem,
+    x: np.ndarray,
+    y: np.ndarray,
+    known: Mapping[tuple[str, str], Fact],
+    seed: int,
+    tol: float,
+) -> Measured:
+    """The measurements at flat points x and y; `known` are the facts that hold."""
+    upper = bound_violation(x, problem.x_lower, problem.x_upper)
+    lower = bound_violation(y, problem.y_lower, problem.y_upper)
+    F, f = float(problem.F(x, y)), float(problem.f(x, y))
+    if not (np.isfinite(F) and np.isfinite(f)):
+        return Measured(upper, lower, doubt="an objective has no finite value at the point")
+    of = f"{problem.follower}.objective"
+    bends = [known[of, name] for name in ("convex", "strongly_convex") if (of, name) in known]
+    strong = known.get((of, "strongly_convex"))
+    gap, method, better = lower_gap(problem, x, y, bool(bends), strong.constant if strong else None, seed, tol)
+    if method == "convex-solve" and any(fact.verdict == "assumed" for fact in bends):
         method = "convex-solve (convexity assumed)"
     gradient = hypergradient(problem, x, y)
-    rest = None if gradient is None else _projected_norm(x, gradient, problem.x_lower, problem.x_upper)
-    verification = Verification(gap, method, upper_violation, lower_violation, rest, tolerance=tol)
-    status, message = _judge(verification, better, method)
-    return Verified(verification, status, message)
-
-
-def _judge(v: Verification, better: float, method: str) -> tuple[Status, str]:
-    """The status that the measurements imply, and why."""
-    tol = v.tolerance
-    assert v.upper_violation is not None and v.lower_violation is not None
-    if max(v.upper_violation, v.lower_violation) > tol:
-        return Status.NOT_VERIFIED, f"a bound is violated by {max(v.upper_violation, v.lower_violation):.1e}"
-    if better > tol:
-        return (
-            Status.NOT_VERIFIED,
-            f"the follower has a better answer: its objective can fall by {better:.1e} (relative)",
-        )
-    at_rest = v.hypergradient_norm is not None and v.hypergradient_norm <= tol
-    measured = "unknown" if v.hypergradient_norm is None else f"{v.hypergradient_norm:.1e}"
-    if v.lower_gap is None:
-        why = (
-            "the follower is not known to be convex"
-            if method == "multi-start"
-            else "the follower's problem could not be solved again"
-        )
-        if at_rest:
-            text = f"{why}; {RANDOM_STARTS + 2} starting points gave it no better answer, which proves nothing"
-            return Status.STATIONARY, text if method == "multi-start" else why
-        return Status.NOT_VERIFIED, f"{why}, and the hyper-gradient norm is {measured}"
-    if v.lower_gap > tol:
-        return Status.NOT_VERIFIED, f"the follower's objective may be {v.lower_gap:.1e} (relative) above its minimum"
-    if at_rest:
-        return Status.LOCALLY_OPTIMAL, f"lower gap {v.lower_gap:.1e} by {method}, hyper-gradient norm {measured}"
-    return (
-        Status.FEASIBLE,
-        f"the follower answers optimally, but the hyper-gradient norm {measured} is above the tolerance {tol:g}",
-    )
-
-
-def verify_solution(
-    model: Model,
-    stored: Mapping[str, Any],
-    *,
-    set: Mapping[str, Any] | None = None,
-    data: Sequence[Path] = (),
-    seed: int = 0,
-    tol: float = 1e-6,
-) -> Solution:
-    """A stored solution, checked anew: status, message, objectives and verification are those measured now.
-
-    Parameters
-    ----------
-    model
-        The model that the solution is of.
-    stored
-        The solution object of `Solution.to_json`; its values are used, its claims and its tolerance are not.
-    set, data
-        Values that replace parameters, as for `solve`.
-    tol
-        The tolerance of gap, violation and hyper-gradient norm.
-
-    Raises
-    ------
-    BlvError
-        E63x for an object that is no solution of this model, E607 for a model that cannot be verified yet.
-    """
-    from bileveldsl.certify.claims import check_claims
-    from bileveldsl.certify.lower_level import certify
-    from bileveldsl.execute.engine import engine
-    from bileveldsl.execute.problem import compile_problem
-    from bileveldsl.inputs import packed, parameter_values
-    from bileveldsl.reduce import REDUCTIONS, reduce_program
-
-    solution = Solution.from_json(stored)
-    program = model.program(**parameter_values(model, set or {}, data))
-    facts, _ = check_claims(program, certify(program))
-    reduced, _, _ = reduce_program(program, REDUCTIONS)
-    if len(reduced.lower) != 1 or any(level.constraints for level in reduced.levels):
-        text = "solutions of models with constraints or several followers cannot be verified yet"
-        raise BlvError([Diagnostic("E607", text, program.lower[0].span)])
-    problem = compile_problem(reduced, engine("numpy"))
-    x, y = packed(problem.x, solution), packed(problem.y, solution)
-    found = verify_point(problem, x, y, facts, seed=seed, tol=tol)
-    changed = _changed(model, program, solution)
-    values = {"upper": float(problem.F(x, y)), program.lower[0].name: float(problem.f(x, y))}
-    signed = {level.name: values[level.name] * (1 if level.sense == "minimize" else -1) for level in program.levels}
-    return replace(
-        solution,
-        status=found.status,
-        message="; ".join([found.message, *changed]),
-        upper=Objective("upper", program.upper.sense, signed["upper"]),
-        lower=tuple(Objective(level.name, level.sense, signed[level.name]) for level in program.lower),
-        verification=found.verification,
-        certificates=tuple(fact.to_json() for fact in facts),
-    )
-
-
-def model_digest(model: Model) -> str:
-    """The sha256 of a model's canonical text, which comments and spacing do not change."""
-    return hashlib.sha256(model.to_blv().encode()).hexdigest()
-
-
-def _changed(model: Model, program: Program, solution: Solution) -> list[str]:
-    """What is not as it was when the solution was stored."""
-    notes = [] if solution.model_sha256 == model_digest(model) else ["the model has changed since it was solved"]
-    files = [name for name, digest in program.digests.items() if solution.data_sha256.get(name, digest) != digest]
-    return [*notes, *(f"{name} has changed since it was solved" for name in files)]
+    rest = None if gradient is None else projected_norm(x, gradient, problem.x_lower, problem.x_upper)
+    at_rest = rest is not None and rest <= tol
+    norm = "the hyper-gradient norm is unknown" if rest is None else f"hyper-gradient norm {rest:.1e}"
+    if rest is not None and not at_rest:
+        norm = f"the hyper-gradient norm {rest:.1e} is above the tolerance {tol:g}"
+    return Measured(upper, lower, F, gap, method, better, rest, at_rest, norm)
 
 
 # ---- the follower ---------------------------------------------------------------------------
 
 
-def _lower_gap(
+def lower_gap(
     problem: CompiledProblem, x: np.ndarray, y: np.ndarray, convex: bool, modulus: float | None, seed: int, tol: float
 ) -> tuple[float | None, str, float]:
     """The relative gap or None, how it was found, and by how much the follower was seen to do better."""
@@ -202,10 +66,10 @@ def _lower_gap(
         if not np.isfinite(least):
             return None, "convex-solve", 0.0
         better = max(0.0, (value - least) / scale)
-        slack = _gap_bound(problem, x, point, modulus)
+        slack = gap_bound(problem, x, point, modulus)
         if np.isinf(slack) and residual <= 1e-6 * max(_residual(problem, x, start), 1e-6):
             slack = 0.0  # without a modulus or bounds, a point at rest is taken for the minimum
-        bound = min(value - least + slack, _gap_bound(problem, x, y, modulus)) / scale
+        bound = min(value - least + slack, gap_bound(problem, x, y, modulus)) / scale
         return (max(bound, 0.0) if np.isfinite(bound) else None), "convex-solve", better
     random = np.random.default_rng(seed)
     spread = 1 + np.abs(y)
@@ -216,7 +80,7 @@ def _lower_gap(
     return None, "multi-start", max(better, 0.0)
 
 
-def _gap_bound(problem: CompiledProblem, x: np.ndarray, y: np.ndarray, modulus: float | None) -> float:
+def gap_bound(problem: CompiledProblem, x: np.ndarray, y: np.ndarray, modulus: float | None) -> float:
     """A bound of f(x, y) - min f(x, .) for a convex f: max over z within bounds of <f_y, y - z> - mu/2 |y - z|^2."""
     gradient, mu = np.asarray(problem.grad_f_y(x, y)), modulus or 0.0
     wanted = y - gradient / mu if mu else np.where(gradient == 0, y, -np.copysign(np.inf, gradient))
@@ -277,7 +141,7 @@ def _newton_polish(problem: CompiledProblem, x: np.ndarray, y: np.ndarray, value
 
 
 def _residual(problem: CompiledProblem, x: np.ndarray, y: np.ndarray) -> float:
-    return _projected_norm(y, np.asarray(problem.grad_f_y(x, y)), problem.y_lower, problem.y_upper)
+    return projected_norm(y, np.asarray(problem.grad_f_y(x, y)), problem.y_lower, problem.y_upper)
 
 
 # ---- the leader -----------------------------------------------------------------------------
@@ -337,18 +201,8 @@ def _free(y: np.ndarray, gradient: np.ndarray, lower: np.ndarray, upper: np.ndar
     return (lower <= step) & (step <= upper)
 
 
-def _projected_norm(point: np.ndarray, gradient: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:
+def projected_norm(point: np.ndarray, gradient: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:
     """The length of the projected gradient step, zero exactly at a first-order point of the box."""
     if not point.size:
         return 0.0
     return float(np.linalg.norm(point - np.clip(point - gradient, lower, upper)))
-
-
-def _bound_violation(point: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:
-    if not point.size:
-        return 0.0
-    return float(max(0.0, np.max(lower - point), np.max(point - upper)))
-
-
-def _modulus(fact: Fact | None) -> float | None:
-    return None if fact is None or fact.verdict not in ("proved", "assumed") else fact.constant
