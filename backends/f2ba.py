@@ -1,41 +1,45 @@
 """F2BA: a fully first-order method through the penalty function f + sigma F (Chen, Xu, Zhang, COLT 2024).
 
-Let h_s(x) = min_y f(x, y) + s F(x, y). By the envelope theorem grad h_s = f_x + s F_x at the minimizer y_s, and
-differences of h_s in s approximate phi(x) = F(x, y(x)) without any second derivative:
+Let h_s(x) = min_y f(x, y) + s F(x, y). By the envelope theorem grad h_s = f_x + s F_x at the minimizer y_s, and a
+difference quotient psi of h_s in s, at s = 0, approximates phi(x) = F(x, y(x)) without any second derivative:
 
-    forward   psi = (h_s - h_0) / s            bias O(s)     (the estimate of Algorithm 2)
-    central   psi = (h_s - h_-s) / (2 s)       bias O(s^2)   (F2SA-p with p = 2, arXiv 2509.02937)
+    forward   nodes 0, sigma, ..., p sigma       order 1 is the estimate of Algorithm 2, of bias O(sigma)
+    central   nodes around 0, without it for even p (F2SA-p, arXiv 2509.02937)       bias O(sigma^p)
 
-Both inner problems are minimized by Nesterov's method with restarts (O'Donoghue, Candes 2015) from where they
-stood; psi is minimized over the bounds of x by the spectral projected gradient method (Birgin, Martinez, Raydan
-2000), so no step size has to be known. `form = paper` runs Algorithm 2 with its fixed steps instead.
+The minimizers at all nodes are found together, by one oracle for the sum of their penalty functions; psi is minimized
+over the bounds of x by a projected quasi-Newton method. No step size and no constant has to be known. sigma shrinks
+until a tenfold smaller one changes the hyper-gradient by less than the tolerance. `form = paper` runs Algorithm 2 with
+its fixed steps instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from bileveldsl.backend import Capabilities, Option, RawPoint, why_not
+from bileveldsl.execute.descent import Box, Descending, method, norm
 from bileveldsl.execute.driver import Report, run
 
 if TYPE_CHECKING:
     from bileveldsl.certify.facts import Fact
     from bileveldsl.execute.monitor import Monitor
+    from bileveldsl.execute.namespace import Array
     from bileveldsl.execute.oracles import Oracles
     from bileveldsl.execute.problem import CompiledProblem
     from bileveldsl.program import Program
 
-SIGMAS = (1e-1, 1e-2, 1e-3, 1e-4)
-MEMORY = 8  # values that the nonmonotone line search compares with
-SMALLEST_STEP = 1e-9
-PATIENCE = 3000  # inner steps without a smaller gradient, after which there is taken to be none
-ROUNDING = 2 * float(np.finfo(float).eps)  # of a gradient, relative to curvature times point
-DIVERGED = 1e8  # growth of the gradient from which f + sigma F is taken to have no minimum
+LARGEST, SMALLEST = 1e-1, 1e-5  # penalties
+MEMORY = 40
+RECENT = 5  # values that the nonmonotone line search compares with
+SHORTEST = 1e-9  # step of the line search, relative
+ACCURACY = 1e-2  # of the inner problems, relative to the hyper-gradient
 POLISH = 1e-12
+UNCERTIFIED = {"sigma": 0.01, "K": 50, "tau": 0.1, "eta": 0.01}  # of form = paper where no constant is known
 NO_MINIMUM = "the penalty function has no finite minimum over the follower's variables"
 
 
@@ -48,13 +52,17 @@ class F2BA:
     capabilities: Capabilities = Capabilities(follower="unconstrained", engines=("numpy", "jax"), evidence="local")  # noqa: RUF009
     options: tuple[Option, ...] = (
         Option("form", str, "central", "difference in the penalty", choices=("central", "forward", "paper")),
-        Option("sigma", float, None, "penalty; auto shrinks it tenfold from 0.1 to 1e-4", above=0.0),
-        Option("inner", int, 20000, "most steps of an inner problem", at_least=1),
-        Option("max_iterations", int, 2000, "steps of the leader for each penalty", at_least=1),
-        Option("K", int, 50, "inner steps of form = paper", at_least=1),
-        Option("tau", float, 0.1, "inner step size of form = paper", above=0.0),
-        Option("eta", float, 0.01, "outer step size of form = paper", above=0.0),
-    )
+        Option("order", int, None, "of the bias in sigma; auto is 2 for central, 1 for forward", at_least=1, at_most=8),
+        Option("sigma", float, None, f"penalty; auto shrinks it tenfold from {LARGEST:g} until that changes nothing",
+               above=0.0),
+        Option("inner_method", str, "quasi-newton", "how the inner problems are solved",
+               choices=("quasi-newton", "nesterov", "gradient")),
+        Option("inner", int, 20000, "most gradients of an inner problem", at_least=1),
+        Option("max_iterations", int, 2000, "steps of the leader", at_least=1),
+        Option("K", int, None, "inner steps of form = paper", at_least=1),
+        Option("tau", float, None, "inner step size of form = paper", above=0.0),
+        Option("eta", float, None, "outer step size of form = paper", above=0.0),
+    )  # fmt: skip
 
     def available(self) -> str | None:
         return None
@@ -67,243 +75,214 @@ class F2BA:
 
         F at y_s lies below phi (by O(sigma)), since y_s pays for it in f.
         """
+        box = problem.x_lower, problem.x_upper
         if options["form"] == "paper":
-            sigma = 0.01 if options["sigma"] is None else options["sigma"]
-            solver: Any = Published(
-                sigma, options["K"], options["tau"], options["eta"], _box(problem), monitor.tolerance
-            )
-            return self._polished(problem, run(solver, problem, monitor, options["max_iterations"]), options["inner"])
-        sigmas = SIGMAS if options["sigma"] is None else (options["sigma"],)
-        result, iterations = RawPoint(problem.x_start, problem.y_start, "failed", "", {}, 0), 0
-        for sigma in sigmas:
-            tolerance = monitor.tolerance if sigma == sigmas[-1] else max(monitor.tolerance, 0.1 * sigma**2)
-            solver = Penalty(sigma, options["form"] == "central", options["inner"], tolerance, _box(problem),
-                             (result.x, result.y))  # fmt: skip
-            monitor.best = None  # psi of one penalty does not compare with that of another
-            latest = run(solver, problem, monitor, options["max_iterations"])
-            iterations += latest.iterations
-            if monitor.best is None:  # no step was taken: what the penalty before gave is kept
-                message = NO_MINIMUM if monitor.stopped == "not finite" else latest.message
-                latest = replace(result, status=latest.status, message=message)
-            result = latest
-            if monitor.stopped == "not finite" and monitor.best is None:
-                monitor.stopped = None  # a smaller penalty may do
-            if monitor.stopped:
-                break
-        return self._polished(problem, replace(result, iterations=iterations), options["inner"])
-
-    def _polished(self, problem: CompiledProblem, result: RawPoint, most: int) -> RawPoint:
-        """The same x with the follower's answer, computed to rounding."""
-        engine = problem.engine
-
-        def polish(constants: Any, x: Any, y: Any) -> tuple[Any, Any]:
-            return descend(
-                problem.bind(constants), x, 0.0, Inner(y, _curvature(problem.bind(constants), x, y, 0.0)), POLISH, most
-            )
-
-        inner, steps = engine.jit(polish)(problem.constants.arrays, engine.asarray(result.x), engine.asarray(result.y))
-        problem.count(grad_g=int(steps) + 2)
-        y = np.array(inner.y, dtype=float)
-        best = y if np.isfinite(y).all() else result.y
-        return RawPoint(result.x, best, result.status, result.message, result.measures, result.iterations)
+            settings = {name: options[name] for name in ("sigma", "K", "tau", "eta")}
+            if None in settings.values():
+                known = theorem(problem.program, monitor.tolerance) or UNCERTIFIED
+                settings = {name: known[name] if value is None else value for name, value in settings.items()}
+            solver: Any = Published(**settings, box=box, tolerance=monitor.tolerance)
+        else:
+            central = options["form"] == "central"
+            order = options["order"] or (2 if central else 1)
+            sigmas = (LARGEST, SMALLEST) if options["sigma"] is None else (options["sigma"],) * 2
+            at = nodes(order, central)
+            inner = method(options["inner_method"], problem.ny, modes(at))
+            solver = Penalty(at, sigmas, order, inner, options["inner"], monitor.tolerance, Box(*box))
+        result = run(solver, problem, monitor, options["max_iterations"])
+        if monitor.stopped == "not finite" and monitor.best is None:
+            values = problem.F(result.x, result.y), problem.f(result.x, result.y)
+            if np.isfinite(values).all():
+                result = replace(result, message=NO_MINIMUM)
+        return polished(problem, result, options["inner"])
 
 
-def _box(problem: CompiledProblem) -> tuple[np.ndarray, np.ndarray]:
-    return problem.x_lower, problem.x_upper
+def polished(problem: CompiledProblem, result: RawPoint, most: int) -> RawPoint:
+    """The same x with the follower's answer, computed to rounding."""
+    engine, descent = problem.engine, method("quasi-newton", problem.ny)
 
-
-# ---- the inner problem ----------------------------------------------------------------------
-
-
-class Inner(NamedTuple):
-    """Where the inner method stands, and the largest curvature it has met."""
-
-    y: Any
-    curvature: Any
-
-
-class _Descent(NamedTuple):
-    steps: Any
-    y: Any
-    point: Any  # extrapolated
-    gradient: Any  # there
-    momentum: Any
-    curvature: Any
-    least: Any  # gradient norm so far
-    since: Any  # steps since then
-
-
-def descend(oracles: Oracles, x: Any, sigma: float, start: Inner, tolerance: Any, most: int) -> tuple[Inner, Any]:
-    """Minimize f + sigma F in y until the gradient's norm is within the tolerance; the chain, and the steps taken.
-
-    The step size is the reciprocal of the largest curvature met; a step that meets half as much again is taken back.
-    Where the gradient grows without end, the chain's point is NaN.
-    """
-    xp = oracles.engine.xp
-
-    def gradient(y: Any) -> Any:
-        lower = oracles.grad_f_y(x, y)
-        return lower + sigma * oracles.grad_F_y(x, y) if sigma else lower
-
-    def norm(v: Any) -> Any:
-        return xp.sqrt(xp.vdot(v, v))
-
-    def unfinished(s: _Descent) -> Any:
-        size, reachable = norm(s.gradient), ROUNDING * s.curvature * norm(s.point)
-        goal = xp.maximum(tolerance, reachable)
-        return (size > goal) & (size <= largest) & (s.steps < most) & (s.since < PATIENCE)
-
-    def body(s: _Descent) -> _Descent:
-        y = s.point - s.gradient / s.curvature
-        uphill = xp.vdot(s.gradient, y - s.y) > 0
-        momentum = xp.where(uphill, 1.0, 0.5 * (1 + xp.sqrt(1 + 4 * s.momentum**2)))
-        point = y + xp.where(uphill, 0.0, (s.momentum - 1) / momentum) * (y - s.y)
-        new = gradient(point)
-        moved = norm(point - s.point)
-        met = xp.where(moved > 0, norm(new - s.gradient) / xp.where(moved > 0, moved, 1.0), 0.0)
-        fits = met <= 1.5 * s.curvature  # false for NaN, too
-        raised = xp.where(xp.isfinite(met), xp.maximum(met, 2 * s.curvature), 10 * s.curvature)
-        size = norm(new)
-        better = fits & (size < 0.999 * s.least)
-        return _Descent(
-            s.steps + 1, xp.where(fits, y, s.y), xp.where(fits, point, s.point), xp.where(fits, new, s.gradient),
-            xp.where(fits, momentum, 1.0), xp.where(fits, xp.maximum(s.curvature, met), raised),
-            xp.where(better, size, s.least), xp.where(better, 0, s.since + 1),
+    def polish(constants: Any, x: Array, y: Array) -> tuple[Array, Array]:
+        oracles = problem.bind(constants)
+        chain, count = descent.descend(
+            engine, lambda y: oracles.value_and_grad_f_y(x, y), descent.begin(engine, y),
+            lambda g: norm(engine.xp, g), POLISH, most,
         )  # fmt: skip
+        return chain.y, count
 
-    first = gradient(start.y)
-    largest = DIVERGED * (1 + norm(first))
-    state = _Descent(1, start.y, start.y, first, 1.0 + 0.0 * norm(first), start.curvature, norm(first), 0)
-    end = oracles.engine.while_loop(unfinished, body, state)
-    point = xp.where(norm(end.gradient) <= largest, end.point, np.nan)
-    return Inner(point, end.curvature), end.steps
+    y, count = engine.jit(polish)(problem.constants.arrays, engine.asarray(result.x), engine.asarray(result.y))
+    problem.count(g=int(count), grad_g=int(count))
+    y = np.array(y, dtype=float)
+    return replace(result, y=y if np.isfinite(y).all() else result.y)
 
 
-def _curvature(oracles: Oracles, x: Any, y: Any, sigma: float) -> Any:
-    """A first guess of the curvature of f + sigma F: its change along a short step downhill."""
-    xp = oracles.engine.xp
+# ---- difference quotients -------------------------------------------------------------------
 
-    def gradient(point: Any) -> Any:
-        return oracles.grad_f_y(x, point) + sigma * oracles.grad_F_y(x, point) if sigma else oracles.grad_f_y(x, point)
 
-    g = gradient(y)
-    size = xp.sqrt(xp.vdot(g, g))
-    length = 1e-4 * (1 + xp.sqrt(xp.vdot(y, y)))
-    change = gradient(y - length * g / xp.where(size > 0, size, 1.0)) - g
-    met = xp.sqrt(xp.vdot(change, change)) / length
-    return xp.where(xp.isfinite(met) & (met > 1e-8), met, 1.0)
+def nodes(order: int, central: bool) -> np.ndarray:
+    """The nodes of a difference quotient at zero, in units of sigma.
+
+    Examples
+    --------
+    >>> nodes(1, False), nodes(2, True), nodes(3, True)
+    (array([1., 0.]), array([ 1., -1.]), array([ 2.,  1.,  0., -1.]))
+    """
+    lowest = -(order // 2) if central else 0
+    found = np.arange(lowest + order, lowest - 1, -1, dtype=float)
+    return found[found != 0] if central and order % 2 == 0 else found
+
+
+def interpolation(at: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The matrix that takes values at the nodes `at` to those of the interpolating polynomial at the targets."""
+    powers = np.arange(at.size)[:, None]
+    return np.linalg.solve(at**powers, targets**powers)
+
+
+def slope(at: np.ndarray) -> np.ndarray:
+    """The weights of values at the nodes in the interpolating polynomial's derivative at zero.
+
+    Examples
+    --------
+    >>> slope(np.array([1.0, -1.0]))
+    array([ 0.5, -0.5])
+    """
+    return np.linalg.solve(at ** np.arange(at.size)[:, None], np.eye(at.size)[1])
+
+
+def modes(at: np.ndarray) -> np.ndarray:
+    """The weights of mean and slope of values at the nodes, orthonormal, the mean last."""
+    return np.linalg.qr(np.stack([np.ones(at.size), at], axis=1))[0][:, ::-1]
 
 
 # ---- the adaptive method --------------------------------------------------------------------
 
 
 class State(NamedTuple):
-    """The leader's point, both inner chains, and psi there; `calls` counts evaluations, steps of plus, of minus."""
+    """The leader's descent on psi, whose `aux` are the chains, one for each node, and the norm where it stands."""
 
-    x: Any
-    plus: Inner
-    minus: Inner
-    value: Any
-    gradient: Any
-    step: Any
-    recent: Any
+    leader: Descending
+    sigma: Any
     norm: Any
-    stuck: Any
-    calls: Any
+    done: Any
 
 
 @dataclass(frozen=True, eq=False)
 class Penalty:
-    """The adaptive form for one penalty, as a solver of the driver."""
+    """The adaptive form as a solver of the driver; sigma goes from the first of `sigmas` to the last at most."""
 
-    sigma: float
-    central: bool
+    nodes: np.ndarray
+    sigmas: tuple[float, float]
+    order: int
+    inner: Any
     most: int
     tolerance: float
-    box: tuple[np.ndarray, np.ndarray]
-    start: tuple[np.ndarray, np.ndarray]
+    box: Box
 
-    @property
-    def sigmas(self) -> tuple[float, float]:
-        return self.sigma, -self.sigma if self.central else 0.0
+    def init(self, oracles: Oracles, x: Array, y: Array) -> State:
+        """At the largest penalty whose function has a minimum."""
+        engine, xp = oracles.engine, oracles.engine.xp
+        begin = self.inner.begin(engine, xp.repeat(y, self.nodes.size))
 
-    def init(self, oracles: Oracles, x: Any, y: Any) -> State:
-        xp = oracles.engine.xp
-        x, y = (oracles.engine.asarray(part) for part in self.start)
-        chains = [Inner(y, _curvature(oracles, x, y, s)) for s in self.sigmas]
-        plus, minus, value, gradient, steps = self._evaluate(oracles, x, chains[0], chains[1], 1e-2 * self.sigma)
-        size = self._norm(oracles, x, gradient)
-        step = xp.minimum(1.0, 1.0 / xp.maximum(xp.sqrt(xp.vdot(gradient, gradient)), 1e-12))
-        calls = xp.asarray([1, *steps])
-        return State(x, plus, minus, value, gradient, step, value + xp.zeros(MEMORY), size, size < 0, calls)
+        def fails(trial: tuple[Any, ...]) -> Array:
+            sigma, value, *_ = trial
+            return xp.logical_not(xp.isfinite(value)) & (sigma > 1.5 * self.sigmas[1])
+
+        def attempt(trial: tuple[Any, ...]) -> tuple[Any, ...]:
+            sigma = 0.1 * trial[0]
+            return sigma, *self._evaluate(oracles, sigma, ACCURACY, x, begin, trial[-1])
+
+        before = engine.asarray(10 * self.sigmas[0]), engine.asarray(np.nan), x, begin, xp.asarray([0, 0])
+        sigma, *found = engine.while_loop(fails, attempt, before)
+        size = self.box.rest(engine, x, found[1])
+        return State(self.box.begin(engine, x, *found), sigma, size, size < 0)
 
     def step(self, oracles: Oracles, state: State) -> State:
         xp = oracles.engine.xp
-        direction = self._project(oracles, state.x - state.step * state.gradient) - state.x
-        slope = xp.vdot(state.gradient, direction)
-        goal = state.recent.max()
-        accuracy = 1e-2 * self.sigma * xp.clip(state.norm, self.tolerance, 1.0)
+        rough = xp.maximum(self.tolerance, 0.1 * state.sigma**self.order)
+        goal = xp.where(state.sigma > 1.5 * self.sigmas[1], rough, self.tolerance)
+        rests = (state.norm <= goal) | state.leader.stuck
+        return oracles.engine.cond(rests, lambda: self._shrink(oracles, state), lambda: self._move(oracles, state))
+
+    def _shrink(self, oracles: Oracles, state: State) -> State:
+        """A tenfold smaller penalty at the same x; converged if the hyper-gradient vanishes there, too."""
+        engine, xp, leader = oracles.engine, oracles.engine.xp, state.leader
+        last = state.sigma <= 1.5 * self.sigmas[1]
+        sigma = xp.where(last, state.sigma, 0.1 * state.sigma)
+        to = xp.where(last, xp.eye(self.nodes.size), interpolation(self.nodes, 0.1 * self.nodes))
+        matrix = leader.aux.y.reshape(-1, self.nodes.size) @ to
+        begin = leader.aux._replace(y=matrix.reshape(-1))
+        found = self._evaluate(oracles, sigma, ACCURACY * self.tolerance, leader.x, begin, leader.calls)
+        size = self.box.rest(engine, leader.x, found[1])
+        new = self.box.begin(engine, leader.x, *found)._replace(memory=leader.memory)
+        return State(new, sigma, size, (size <= self.tolerance) | last)
+
+    def _move(self, oracles: Oracles, state: State) -> State:
+        xp = oracles.engine.xp
+        accuracy = ACCURACY * xp.clip(state.norm, self.tolerance, 1.0)
         # The values come from inner problems solved to an accuracy, and cannot tell smaller differences apart.
-        slack = 1e-13 * (1 + xp.abs(state.value)) / self.sigma
+        slack = 1e-13 * (1 + xp.abs(state.leader.value)) / state.sigma
+        evaluate = partial(self._evaluate, oracles, state.sigma, accuracy)
+        new = self.box.step(oracles.engine, state.leader, evaluate, slack)
+        return state._replace(leader=new, norm=self.box.rest(oracles.engine, new.x, new.gradient))
 
-        def attempt(length: Any, plus: Inner, minus: Inner, calls: Any) -> tuple[Any, ...]:
-            x = state.x + length * direction
-            plus, minus, value, gradient, steps = self._evaluate(oracles, x, plus, minus, accuracy)
-            return length, x, plus, minus, value, gradient, calls + xp.asarray([1, *steps])
-
-        def too_long(trial: tuple[Any, ...]) -> Any:
-            length, value = trial[0], trial[4]
-            enough = value <= goal + 1e-4 * length * slope + slack
-            return xp.logical_not(enough) & (length > SMALLEST_STEP)
-
-        def shorter(trial: tuple[Any, ...]) -> tuple[Any, ...]:
-            return attempt(0.3 * trial[0], state.plus, state.minus, trial[6])
-
-        first = attempt(xp.float64(1.0), state.plus, state.minus, state.calls)
-        length, x, plus, minus, value, gradient, calls = oracles.engine.while_loop(too_long, shorter, first)
-        moved, change = x - state.x, gradient - state.gradient
-        bend, square = xp.vdot(moved, change), xp.vdot(moved, moved)
-        step = xp.where(bend > 0, square / xp.where(bend > 0, bend, 1.0), 10 * state.step)
-        recent = xp.concatenate([state.recent[1:], xp.reshape(value, (1,))])
-        return State(x, plus, minus, value, gradient, xp.clip(step, 1e-10, 1e10), recent,
-                     self._norm(oracles, x, gradient), length <= SMALLEST_STEP, calls)  # fmt: skip
-
-    def terminate(self, state: State) -> Any:
-        return (state.norm <= self.tolerance) | state.stuck
+    def terminate(self, state: State) -> Array:
+        return state.done
 
     def report(self, state: State) -> Report:
-        y = 0.5 * (state.plus.y + state.minus.y) if self.central else state.minus.y
-        return Report(state.x, y, state.value, {"hypergradient_norm": state.norm}, state.value)
+        y = state.leader.aux.y.reshape(-1, self.nodes.size) @ interpolation(self.nodes, np.zeros(1))
+        measures = {"hypergradient_norm": state.norm, "sigma": state.sigma}
+        return Report(state.leader.x, y[:, 0], state.leader.value, measures)
 
     def work(self, state: State) -> Mapping[str, int]:
-        evaluations, plus, minus = (int(number) for number in state.calls)
-        values = 2 * evaluations
-        upper = plus + 2 + (minus + 2 if self.central else 0)
-        return {"f": values, "g": values, "grad_f": values + upper, "grad_g": values + plus + minus + 4}
+        calls = int(sum(state.leader.calls)) * self.nodes.size
+        return dict.fromkeys(("f", "g", "grad_f", "grad_g"), calls)
 
-    def _evaluate(self, oracles: Oracles, x: Any, plus: Inner, minus: Inner, accuracy: Any) -> tuple[Any, ...]:
-        """Both chains at x, psi, its gradient, and the inner steps of each chain."""
-        values, gradients, chains, steps = [], [], [], []
-        for sigma, chain in zip(self.sigmas, (plus, minus), strict=True):
-            chain, taken = descend(oracles, x, sigma, chain, accuracy, self.most)
-            upper, upper_x, _ = oracles.value_and_grad_F(x, chain.y)
-            lower, lower_x, _ = oracles.value_and_grad_f(x, chain.y)
-            values.append(lower + sigma * upper)
-            gradients.append(lower_x + sigma * upper_x)
-            chains.append(chain)
-            steps.append(taken)
-        width = self.sigmas[0] - self.sigmas[1]
-        return *chains, (values[0] - values[1]) / width, (gradients[0] - gradients[1]) / width, steps
+    def _evaluate(
+        self, oracles: Oracles, sigma: Array, accuracy: Any, x: Array, chains: Any, calls: Array
+    ) -> tuple[Array, Array, Any, Array]:
+        """psi and its gradient at x, the chains there, and the calls (of psi, of the inner problems) so far.
 
-    def _project(self, oracles: Oracles, x: Any) -> Any:
-        return oracles.engine.xp.clip(x, *self.box)
+        What must be small is the residual of the chains' difference, which is that of the adjoint equation, besides
+        their own: errors that the chains share do no harm to it.
+        """
+        xp = oracles.engine.xp
+        sigmas, weights = sigma * self.nodes, slope(self.nodes) / sigma
 
-    def _norm(self, oracles: Oracles, x: Any, gradient: Any) -> Any:
-        step = x - self._project(oracles, x - gradient)
-        return oracles.engine.xp.sqrt(oracles.engine.xp.vdot(step, step))
+        def measure(g: Array) -> Array:
+            return xp.maximum(norm(xp, g.reshape(-1, self.nodes.size) @ weights), norm(xp, g))
+
+        chains, count = self.inner.descend(
+            oracles.engine, lambda ys: oracles.penalty_sum(x, ys, sigmas), chains, measure, accuracy, self.most
+        )
+        value, gradient = oracles.penalty_mean(x, chains.y, sigmas, weights)
+        return value, gradient, chains, calls + xp.asarray([1, count])
 
 
 # ---- Algorithm 2 as published ---------------------------------------------------------------
+
+
+def theorem(program: Program, tolerance: float) -> dict[str, Any] | None:
+    """The settings of Theorem 4.1 from certified constants, or None where f has none.
+
+    mu and L_g are those of f, L_f that of F in y; l is the largest of those certified (C_f and the Lipschitz constants
+    of the Hessians are not), kappa = l / mu. eta is 1 / (2 L_phi) with L_phi = 4 l kappa^3, which bounds it for
+    quadratic followers; sigma stays above the level at which differences are rounding.
+    """
+    from bileveldsl.certify.claims import check_claims
+    from bileveldsl.certify.lower_level import certify
+
+    (lower,) = program.lower
+    leader = replace(lower, objective=program.upper.objective, sense=program.upper.sense, claims=())
+    below = {fact.fact: fact.constant for fact in check_claims(program, certify(program))[0] if fact.holds}
+    above = {fact.fact: fact.constant for fact in certify(replace(program, lower=(leader,))) if fact.holds}
+    mu, L_g, L_f = below.get("pl"), below.get("smooth"), above.get("smooth") or 0.0
+    if not (mu and L_g):
+        return None
+    largest = max(L_f, L_g)
+    kappa = largest / mu
+    sigma = max(min(tolerance / (largest * kappa**3), L_g / L_f if L_f else 1.0), float(np.sqrt(np.finfo(float).eps)))
+    steps = max(1, int(np.ceil(L_g / mu * np.log(max(L_g / (mu * sigma), 2.0)))))
+    return {"sigma": sigma, "K": steps, "tau": 1 / (sigma * L_f + L_g), "eta": 1 / (8 * largest * kappa**3),
+            "mu": mu, "L": L_g}  # fmt: skip
 
 
 class PublishedState(NamedTuple):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bileveldsl.calculus.derivative import directional, gradient, hessian
-from bileveldsl.calculus.expr import Expr, Symbol
+from bileveldsl.calculus.expr import Axis, Dim, Expr, Symbol, add, contract, leaf, multiply, substitute
 from bileveldsl.execute.engine import Engine
 from bileveldsl.execute.namespace import Array
 from bileveldsl.execute.outputs import Blocks, Flat, Output, Scalar
@@ -21,6 +21,9 @@ class Objectives:
     F: Expr
     f: Expr
     arguments: Mapping[str, tuple[Symbol, ...]]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "arguments", _Arguments(self.arguments))
 
     def gradient(self, of: Expr, *by: str) -> list[Output]:
         symbols = [symbol for name in by for symbol in self.arguments[name]]
@@ -39,6 +42,43 @@ class Objectives:
         return [Blocks(tuple(tuple((h.expr, h.rows, h.columns) for h in row) for row in rows))]
 
 
+    def penalties(self, count: int) -> tuple[Expr, Axis]:
+        """s F + f for each of `count` chains, along the label of the chains."""
+        (sigmas,) = self.arguments[f"sigmas_{count}"]
+        (chain,) = sigmas.axes
+        pairs = zip(self.arguments["lower"], self.arguments[f"chains_{count}"], strict=True)
+        F, f = substitute([self.F, self.f], {y: leaf(ys, (*y.axes, chain)) for y, ys in pairs})
+        return add(multiply(leaf(sigmas), F), f), chain
+
+    def penalty_sum(self, count: int) -> list[Output]:
+        penalties, chain = self.penalties(count)
+        total = contract([penalties], [chain])
+        return [Scalar(total), *self.gradient(total, f"chains_{count}")]
+
+    def penalty_mean(self, count: int) -> list[Output]:
+        penalties, chain = self.penalties(count)
+        (weights,) = self.arguments[f"weights_{count}"]
+        mean = contract([leaf(weights), penalties], [chain])
+        return [Scalar(mean), *self.gradient(mean, "upper")]
+
+
+class _Arguments(dict[str, tuple[Symbol, ...]]):
+    """The arguments of oracles, with those of `count` chains made when they are asked for.
+
+    A chain is a copy of the follower's variables; the chains are a last label of each, so that one flat vector holds
+    the matrix of all chains, a column for each.
+    """
+
+    def __missing__(self, name: str) -> tuple[Symbol, ...]:
+        kind, count = name.rsplit("_", 1)
+        chain = Dim("chain of a penalty", int(count))  # no name in a model has spaces
+        if kind == "chains":
+            made = tuple(Symbol(y.name, "variable", (*y.dims, chain)) for y in self["lower"])
+        else:
+            made = (Symbol(kind, "variable", (chain,)),)
+        return self.setdefault(name, made)
+
+
 def _flat(exprs: Sequence[Expr], symbols: Sequence[Symbol]) -> Flat:
     return Flat(tuple(zip(exprs, (symbol.axes for symbol in symbols), strict=True)))
 
@@ -55,7 +95,23 @@ class Oracle:
 _POINT = ("upper", "lower")
 _ALONG_Y, _ALONG_X = (*_POINT, "lower_direction"), (*_POINT, "upper_direction")
 
-ORACLES: Mapping[str, Oracle] = {
+
+class _Oracles(dict[str, Oracle]):
+    """The oracles by name, with those of `count` chains made when they are asked for."""
+
+    def __missing__(self, name: str) -> Oracle:
+        kind, number = name.rsplit("_", 1)
+        count = int(number)
+        work = dict.fromkeys(("f", "g", "grad_f", "grad_g"), count)
+        chains = (f"chains_{count}", f"sigmas_{count}")
+        if kind == "penalty_sum":
+            made = Oracle(("upper", *chains), work, lambda o: o.penalty_sum(count))
+        else:
+            made = Oracle(("upper", *chains, f"weights_{count}"), work, lambda o: o.penalty_mean(count))
+        return self.setdefault(name, made)
+
+
+ORACLES: Mapping[str, Oracle] = _Oracles({
     "F": Oracle(_POINT, {"f": 1}, lambda o: [Scalar(o.F)]),
     "f": Oracle(_POINT, {"g": 1}, lambda o: [Scalar(o.f)]),
     "grad_F": Oracle(_POINT, {"grad_f": 1}, lambda o: o.gradient(o.F, *_POINT)),
@@ -69,7 +125,7 @@ ORACLES: Mapping[str, Oracle] = {
     "cross": Oracle(_ALONG_Y, {"cross": 1}, lambda o: o.product("lower", "upper")),
     "cross_T": Oracle(_ALONG_X, {"cross": 1}, lambda o: o.product("upper", "lower")),
     "hessian_yy": Oracle(_POINT, {"hessian": 1}, lambda o: o.hessian("lower")),
-}
+})  # fmt: skip
 
 WORK = ("f", "g", "grad_f", "grad_g", "hvp", "cross", "hessian", "iterations")
 """What is counted, with the names of the papers: f is the upper objective and g the lower one."""
@@ -140,3 +196,15 @@ class Oracles(ABC):
     def hessian_yy(self, x: Array, y: Array) -> Array:
         """f_yy as a dense matrix, for followers with few variables."""
         return self._evaluate("hessian_yy", x, y)
+
+    def penalty_sum(self, x: Array, chains: Array, sigmas: Array) -> tuple[Array, Array]:
+        """The sum of s F(x, y) + f(x, y) over chains y with penalties s, and its gradient by the chains.
+
+        `chains` and the gradient are the flat vectors of matrices with a column for each chain. What the chains
+        share is computed once, and products with data become products of matrices.
+        """
+        return self._evaluate(f"penalty_sum_{sigmas.shape[0]}", x, chains, sigmas)
+
+    def penalty_mean(self, x: Array, chains: Array, sigmas: Array, weights: Array) -> tuple[Array, Array]:
+        """The sum of s F(x, y) + f(x, y) with weights over the chains, and its gradient by x."""
+        return self._evaluate(f"penalty_mean_{sigmas.shape[0]}", x, chains, sigmas, weights)

@@ -1,0 +1,155 @@
+"""BOME: a dynamic barrier for the follower's value gap (Liu, Ye, Wright, Stone, Liu, NeurIPS 2022).
+
+u is `inner` gradient steps on f(x, .), from where the last ones ended (the paper begins at y, which is farther from
+the answer), q = f(x, y) - f(x, u) with u held fixed, and (x, y) moves against
+
+    d = grad F + [barrier - <grad F, grad q>]_+ / |grad q|^2  grad q,     barrier = eta |grad q|^2  or  eta q,
+
+the vector nearest to grad F along which q falls at the rate of the barrier. First-order; its accuracy is that of the
+step size, which therefore shrinks. Bounds are kept by projection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from bileveldsl.backends.pbgd import boxes, polished
+
+from bileveldsl.backend import Capabilities, Option, RawPoint, why_not
+from bileveldsl.execute.descent import Box, norm
+from bileveldsl.execute.driver import Report, run
+
+if TYPE_CHECKING:
+    from bileveldsl.certify.facts import Fact
+    from bileveldsl.execute.monitor import Monitor
+    from bileveldsl.execute.namespace import Array
+    from bileveldsl.execute.oracles import Oracles
+    from bileveldsl.execute.problem import CompiledProblem
+    from bileveldsl.program import Program
+
+POLISHING = 1000  # most gradients of the final follower's problem
+
+
+@dataclass(frozen=True)
+class BOME:
+    """The backend `bome`."""
+
+    name: str = "bome"
+    summary: str = "dynamic barrier for the follower's value gap, first-order, bounds at both levels"
+    capabilities: Capabilities = Capabilities(follower="bounds", engines=("numpy", "jax"), evidence="stationary")  # noqa: RUF009
+    options: tuple[Option, ...] = (
+        Option("barrier", str, "gradient", "rate at which the value gap falls", choices=("gradient", "value")),
+        Option("eta", float, 0.5, "factor of the barrier", above=0.0),
+        Option("inner", int, 10, "gradient steps of the follower", at_least=1),
+        Option("alpha", float, None, "inner step size; auto is the reciprocal of the curvature met", above=0.0),
+        Option("xi", float, None, "first step size; auto is a quarter of the reciprocal of the curvature met",
+               above=0.0),
+        Option("decay", float, 0.75, "exponent with which the step size falls", at_least=0.0, at_most=1.0),
+        Option("max_iterations", int, 20000, "steps", at_least=1),
+    )  # fmt: skip
+
+    def available(self) -> str | None:
+        return None
+
+    def admits(self, program: Program, facts: Iterable[Fact]) -> str | None:
+        return why_not(self.name, self.capabilities, program, facts)
+
+    def solve(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> RawPoint:
+        """Follow the barrier's direction, and report the follower's own answer."""
+        both, follower = boxes(problem)
+        settings = {name: options[name] for name in ("barrier", "eta", "inner", "alpha", "xi", "decay")}
+        solver = Barrier(**settings, box=both, follower=follower, tolerance=monitor.tolerance)
+        result = run(solver, problem, monitor, options["max_iterations"])
+        return polished(problem, follower, result, POLISHING)
+
+
+class State(NamedTuple):
+    v: Any  # x and y
+    u: Any
+    curvatures: Any  # met along f_y, and along d
+    value: Any
+    norm: Any
+    gap: Any
+    iteration: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Barrier:
+    """The method as a solver of the driver."""
+
+    barrier: str
+    eta: float
+    inner: int
+    alpha: float | None
+    xi: float | None
+    decay: float
+    box: Box
+    follower: Box
+    tolerance: float
+
+    def init(self, oracles: Oracles, x: Array, y: Array) -> State:
+        """With the curvature of f and of F along a short step downhill."""
+        engine, xp = oracles.engine, oracles.engine.xp
+        y = self.follower.project(engine, y)
+
+        def met(at: Array, gradient: Any) -> Array:
+            g = gradient(at)
+            size = norm(xp, g)
+            step = 1e-4 * (1 + norm(xp, at)) * g / xp.where(size > 0, size, 1.0)
+            bend = norm(xp, gradient(at - step) - g) / (1e-4 * (1 + norm(xp, at)))
+            return xp.where(xp.isfinite(bend) & (bend > 1e-8), bend, 1.0)
+
+        nx, v = x.shape[0], xp.concatenate([x, y])
+        along_y = met(y, lambda z: oracles.grad_f_y(x, z))
+        lower = met(v, lambda w: xp.concatenate(oracles.grad_f(w[:nx], w[nx:])))
+        upper = met(v, lambda w: xp.concatenate(oracles.grad_F(w[:nx], w[nx:])))
+        curvatures = xp.stack([along_y, lower + upper])
+        return State(v, y, curvatures, oracles.F(x, y), xp.asarray(np.inf), xp.asarray(np.inf), 0)
+
+    def step(self, oracles: Oracles, state: State) -> State:
+        engine, xp = oracles.engine, oracles.engine.xp
+        nx = state.v.shape[0] - state.u.shape[0]
+        x, y = state.v[:nx], state.v[nx:]
+
+        def descend(_: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:
+            u, curvature = carry
+            g = oracles.grad_f_y(x, u)
+            new = self.follower.project(engine, u - g * (self.alpha or 1 / curvature))
+            return new, curvature
+
+        u, along_y = engine.fori_loop(0, self.inner, descend, (state.u, state.curvatures[0]))
+        value, F_x, F_y = oracles.value_and_grad_F(x, y)
+        above, f_x, f_y = oracles.value_and_grad_f(x, y)
+        below, least_x, _ = oracles.value_and_grad_f(x, u)
+        gap, by_q = above - below, xp.concatenate([f_x - least_x, f_y])
+        by_F = xp.concatenate([F_x, F_y])
+
+        def direction(free: Any) -> Array:
+            square = xp.vdot(by_q * free, by_q)
+            rate = self.eta * (square if self.barrier == "gradient" else gap)
+            share = xp.maximum(rate - xp.vdot(by_F * free, by_q), 0.0) / xp.where(square > 0, square, 1.0)
+            return by_F + share * by_q
+
+        # What a bound holds cannot make q fall: the others must.
+        d = direction(1.0)
+        d = direction(xp.where((self.box.project(engine, state.v - d) == state.v) & (d != 0), 0.0, 1.0))
+        xi = (self.xi or 0.25 / state.curvatures[1]) / (1 + state.iteration / 100) ** self.decay
+        # The follower's own curvature may be larger elsewhere than at the start: a step that did not go down says so.
+        curvatures = xp.stack([xp.where(gap < 0, 2 * along_y, along_y), state.curvatures[1]])
+        size = self.box.rest(engine, state.v, d)
+        v = self.box.project(engine, state.v - xi * d)
+        return State(v, u, curvatures, value, size, gap, state.iteration + 1)
+
+    def terminate(self, state: State) -> Array:
+        return (state.norm <= self.tolerance) & (state.gap <= self.tolerance**2)
+
+    def report(self, state: State) -> Report:
+        nx = state.v.shape[0] - state.u.shape[0]
+        return Report(state.v[:nx], state.u, state.value, {"direction_norm": state.norm, "value_gap": state.gap})
+
+    def work(self, state: State) -> Mapping[str, int]:
+        steps = int(state.iteration)
+        return {"f": 1 + steps, "g": 2 * steps, "grad_f": 2 + steps, "grad_g": 4 + (self.inner + 2) * steps}

@@ -1,0 +1,96 @@
+"""GALET: the hyper-gradient for followers whose Hessian may be singular (Xiao, Lu, Chen, NeurIPS 2023).
+
+For a follower with the PL inequality, min F s.t. f_y = 0 has multipliers w although its constraints are not regular:
+
+    R_x = F_x + f_xy w        R_w = f_yy (F_y + f_yy w)        R_y = f - min f(x, .)
+
+and (x, y) is eps-stationary where |R_x| <= eps, |R_w| <= eps and R_y <= eps^2 (Chen, Xu, Zhang 2024, Definition C.1).
+
+`form = krylov` solves f_yy w = -F_y by MINRES from the last w: the least-squares solution that the published w-loop
+seeks, at the condition number of f_yy and not at its square. The follower is brought to rest by a truncated Newton
+method and x moves by the spectral projected gradient method (Birgin, Martinez, Raydan 2000), so no step size has to be
+known. Where f_yy is singular and F_y has a part outside its range, best answers of the follower differ for the leader,
+and y moves along -(F_y + f_yy w) among them (optimistic ties).
+
+`form = paper` alternates N gradient steps on y, T on |F_y + f_yy w|^2 / 2 and one on x, each from where it stood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from bileveldsl.backends.galet.follower import Response, follower_work, settle
+from bileveldsl.backends.galet.krylov import Krylov
+from bileveldsl.backends.galet.measures import within
+from bileveldsl.backends.galet.published import Published
+
+from bileveldsl.backend import Capabilities, Option, RawPoint, why_not
+from bileveldsl.execute.driver import run
+
+if TYPE_CHECKING:
+    from bileveldsl.certify.facts import Fact
+    from bileveldsl.execute.monitor import Monitor
+    from bileveldsl.execute.problem import CompiledProblem
+    from bileveldsl.program import Program
+
+
+@dataclass(frozen=True)
+class Galet:
+    """The backend `galet`."""
+
+    name: str = "galet"
+    summary: str = "hyper-gradient by MINRES for followers with the PL inequality, whose Hessian may be singular"
+    capabilities: Capabilities = Capabilities(follower="bounds", engines=("numpy", "jax"), evidence="local")  # noqa: RUF009
+    options: tuple[Option, ...] = (
+        Option("form", str, "krylov", "MINRES and a line search, or the published loops", choices=("krylov", "paper")),
+        Option("max_iterations", int, 5000, "steps of the leader", at_least=1),
+        Option("N", int, 5, "steps on y of form = paper", at_least=1),
+        Option("T", int, 5, "steps on w of form = paper", at_least=1),
+        Option("alpha", float, None, "step size on x of form = paper; auto adapts it", above=0.0),
+        Option("beta", float, None, "step size on y of form = paper; auto: 1 / the curvature met", above=0.0),
+        Option("rho", float, None, "step size on w of form = paper; auto: an exact line search", above=0.0),
+    )
+
+    def available(self) -> str | None:
+        return None
+
+    def admits(self, program: Program, facts: Iterable[Fact]) -> str | None:
+        return why_not(self.name, self.capabilities, program, facts)
+
+    def solve(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> RawPoint:
+        """A point where R_x, R_w and the root of R_y are within `monitor.tolerance`, y brought to rest at x."""
+        boxes = (problem.x_lower, problem.x_upper), (problem.y_lower, problem.y_upper)
+        modulus, smoothness = proved(problem, "pl", "strongly_convex"), proved(problem, "smooth")
+        solver: Any
+        if options["form"] == "paper":
+            steps = options["alpha"], options["beta"], options["rho"]
+            solver = Published(options["N"], options["T"], *steps, *boxes, monitor.tolerance, modulus, smoothness)
+        else:
+            solver = Krylov(*boxes, monitor.tolerance, modulus)
+        result = run(solver, problem, monitor, options["max_iterations"])
+        if result.status == "converged" and not within(result.measures, monitor.tolerance):
+            result = replace(result, status="failed", message="the line search finds no better point")
+        return settled(problem, result)
+
+
+def proved(problem: CompiledProblem, *names: str) -> float | None:
+    """The constant of one of these facts of the follower's objective, where it holds for every x."""
+    of = f"{problem.follower}.objective"
+    known = [f.constant for f in problem.facts if f.of == of and f.fact in names and f.holds and f.x == "box"]
+    return next((constant for constant in known if constant is not None and 0 < constant < np.inf), None)
+
+
+def settled(problem: CompiledProblem, result: RawPoint) -> RawPoint:
+    """The same x with the follower's answer next to y, computed to rounding."""
+    engine, box = problem.engine, (problem.y_lower, problem.y_upper)
+
+    def polish(constants: Any, x: Any, y: Any) -> Response:
+        return settle(problem.bind(constants), x, y, box, 0.0, 20)
+
+    response = engine.jit(polish)(problem.constants.arrays, engine.asarray(result.x), engine.asarray(result.y))
+    problem.count(**follower_work(response.calls))
+    y = np.array(response.y, dtype=float)
+    return replace(result, y=y if np.isfinite(y).all() else result.y)
