@@ -39,6 +39,11 @@ class Model(ModelBuilder):
         The folder that the paths of data files are relative to.
     doc : str, optional
 
+    Attributes
+    ----------
+    safe : bool
+        Whether data files outside of `root` are refused.
+
     Examples
     --------
     >>> import bileveldsl as blv
@@ -48,6 +53,8 @@ class Model(ModelBuilder):
     >>> m.upper.minimize((x - 3)**2 + (y - 1)**2)
     >>> m.lower.minimize((y - x)**2)
     """
+
+    safe = False
 
     def __init__(self, name: str, *, root: str | os.PathLike[str] = ".", doc: str = ""):
         place = here()
@@ -176,7 +183,7 @@ class Model(ModelBuilder):
         errors = structure_errors(tree.span.source, tree.items)
         if errors:  # one about the whole model points to its beginning: in Python to where it is made
             raise BlvError(replace(e, span=tree.span) if e.span and e.span.end == 0 else e for e in errors)
-        return elaborate(tree, Reader(self.root, self.overrides()), values)
+        return elaborate(tree, Reader(self.root, self.overrides(), self.safe), values)
 
     def check(self, **given: Any) -> Report:
         """Every diagnostic of the model, its certified facts, and what they imply; solves nothing."""
@@ -210,8 +217,15 @@ class Model(ModelBuilder):
             return None  # an unfinished model has a text, but no mathematics yet
 
 
-def load(path: str | os.PathLike[str]) -> Model:
+def load(path: str | os.PathLike[str], *, safe: bool = False) -> Model:
     """Read a model from a `.blv` file; its data files are relative to it.
+
+    Parameters
+    ----------
+    path
+        A file of UTF-8 text.
+    safe
+        Refuse data files outside of the folder of the model (E411), symbolic links followed.
 
     Raises
     ------
@@ -220,7 +234,9 @@ def load(path: str | os.PathLike[str]) -> Model:
     """
     from bileveldsl.language.parse import load_source, parse
 
-    return Model.from_ast(parse(load_source(Path(path))), Path(path).parent)
+    model = Model.from_ast(parse(load_source(Path(path))), Path(path).parent)
+    model.safe = safe
+    return model
 
 
 def loads(text: str, root: str | os.PathLike[str] = ".") -> Model:

@@ -11,7 +11,7 @@ import click
 
 from bileveldsl.cli.diagnostics import exit_code, report
 from bileveldsl.cli.explain import print_choice
-from bileveldsl.cli.options import debug_option, json_option, model_argument
+from bileveldsl.cli.options import debug_option, json_option, model_argument, safe_option
 from bileveldsl.language.diagnostics import BlvError, Diagnostic
 
 
@@ -19,9 +19,10 @@ from bileveldsl.language.diagnostics import BlvError, Diagnostic
 @model_argument
 @click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", show_default=True,
               help="How the diagnostics are written; github makes them annotations of a pull request.")  # fmt: skip
+@safe_option
 @json_option
 @debug_option
-def check(model: Path, form: str, as_json: bool) -> int:
+def check(model: Path, form: str, safe: bool, as_json: bool) -> int:
     """Say everything that is wrong with MODEL and all that is proved about it; solve nothing."""
     from bileveldsl.check import check as examine
     from bileveldsl.model import load
@@ -30,7 +31,7 @@ def check(model: Path, form: str, as_json: bool) -> int:
     facts: list[dict[str, Any]] = []
     verdict: Mapping[str, Any] = {}
     try:
-        found = examine(load(model))
+        found = examine(load(model, safe=safe))
         diagnostics, facts, verdict = found.diagnostics, [fact.to_json() for fact in found.facts], found.verdict
     except BlvError as error:
         diagnostics = error.diagnostics
@@ -71,7 +72,8 @@ def _print_text(
 def describe(fact: Mapping[str, Any]) -> str:
     """A fact in one line: `lower.objective: strongly_convex (mu >= 2) proved by ...`."""
     lower, upper = fact.get("constant"), fact.get("constant_upper")
-    constants = [f"{name} {value}" for name, value in (("at least", lower), ("at most", upper)) if value is not None]
+    sides = ("at most", "at least") if fact["fact"] == "smooth" else ("at least", "at most")
+    constants = [f"{side} {value}" for side, value in zip(sides, (lower, upper), strict=True) if value is not None]
     bounds = f" ({', '.join(constants)})" if constants else ""
     rule = f" by {fact['rule']}" if fact.get("rule") else ""
     why = f": {fact['why']}" if fact.get("why") else ""

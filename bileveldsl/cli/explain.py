@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from bileveldsl.cli.options import READABLE, debug_option
+from bileveldsl.cli.options import READABLE, debug_option, safe_option
 
 CODE = re.compile(r"[EW]\d{3}", re.IGNORECASE)
 
@@ -17,14 +17,15 @@ CODE = re.compile(r"[EW]\d{3}", re.IGNORECASE)
 @click.command()
 @click.argument("subject", metavar="MODEL|CODE")
 @click.option("--backend", default="auto", show_default=True, metavar="NAME", help="Explain the use of this backend.")
+@safe_option
 @debug_option
 @click.pass_context
-def explain(context: click.Context, subject: str, backend: str) -> None:
+def explain(context: click.Context, subject: str, backend: str, safe: bool) -> None:
     """Say how MODEL would be solved and why, or what a diagnostic CODE such as E303 means."""
     if CODE.fullmatch(subject):
         _print_page(subject.upper())
     else:
-        _print_path(READABLE.convert(subject, None, context), backend)
+        _print_path(READABLE.convert(subject, None, context), backend, safe)
 
 
 def _print_page(code: str) -> None:
@@ -43,13 +44,15 @@ def _print_page(code: str) -> None:
         click.echo(text.rstrip("\n"))
 
 
-def _print_path(model: Path, backend: str) -> None:
+def _print_path(model: Path, backend: str, safe: bool) -> None:
     from bileveldsl.model import load
     from bileveldsl.solve import explain as choose
 
-    choice = choose(load(model), backend=backend)
+    choice = choose(load(model, safe=safe), backend=backend)
     click.echo(" -> ".join(choice.path))
     print_choice(choice.backend, choice.reason, choice.others)
+    if choice.fallbacks:
+        click.echo(f"then {', '.join(choice.fallbacks)}, where that does not come to an optimum")
 
 
 def print_choice(backend: str | None, reason: str, others: Iterable[tuple[str, str]]) -> None:

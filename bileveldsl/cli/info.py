@@ -16,6 +16,7 @@ LONGEST = 100  # characters of an expression
 
 @click.command()
 @model_argument
+@click.option("--safe", is_flag=True, expose_value=False, help="As with other commands; here no data is read at all.")
 @json_option
 @debug_option
 def info(model: Path, as_json: bool) -> None:

@@ -30,6 +30,8 @@ READABLE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path
 
 model_argument = click.argument("model", type=READABLE)
 
+safe_option = click.option("--safe", is_flag=True, help="Read data only from the folder of MODEL and those below it.")
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one json object and nothing else.")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bileveldsl.cli.options import debug_option, model_argument
+from bileveldsl.cli.options import debug_option, model_argument, safe_option
 
 
 @click.command()
@@ -16,15 +16,16 @@ from bileveldsl.cli.options import debug_option, model_argument
 @click.option("--hessians", is_flag=True, help="Also the second derivatives of the objectives.")
 @click.option("--kkt", is_flag=True, help="Instead, the problem with the followers' optimality conditions.")
 @click.option("--latex", is_flag=True, help="Write LaTeX.")
+@safe_option
 @debug_option
-def show(model: Path, gradients: bool, hessians: bool, kkt: bool, latex: bool) -> None:
+def show(model: Path, gradients: bool, hessians: bool, kkt: bool, latex: bool, safe: bool) -> None:
     """Print MODEL as mathematics."""
     if kkt and (gradients or hessians):
         raise click.UsageError("--kkt shows another problem, without --gradients and --hessians")
     from bileveldsl.model import load
     from bileveldsl.show import show_kkt, show_latex, show_text
 
-    program = load(model).program()
+    program = load(model, safe=safe).program()
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     if kkt:
         text = show_kkt(program, latex, unicode)

@@ -15,6 +15,7 @@ from bileveldsl.cli.options import (
     model_argument,
     numbers,
     positive,
+    safe_option,
     writable,
 )
 
@@ -39,12 +40,13 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("-o", "--output", type=FILE, callback=writable, metavar="SOLUTION.json", help="Write the solution.")
 @click.option("--log", type=FILE, callback=writable, metavar="EVENTS.jsonl", help="Write each step.")
 @click.option("--quiet", is_flag=True, help="Print neither progress nor a summary.")
+@safe_option
 @json_option
 @debug_option
 def solve(
     model: Path, backend: str, options: dict[str, str], parameters: dict[str, float], data: tuple[Path, ...],
     start: Path | None, starts: int | None, seed: int | None, time_limit: float | None, tol: float | None, engine: str,
-    output: Path | None, log: Path | None, quiet: bool, as_json: bool,
+    output: Path | None, log: Path | None, quiet: bool, safe: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Solve MODEL, verify the answer, and print a summary of it.
 
@@ -58,8 +60,8 @@ def solve(
     first = None if start is None else Solution.read(start)
     with Progress(quiet) as progress:
         solution = run(
-            load(model), backend=backend, options=options, set=parameters, data=list(data), start=first, starts=starts,
-            seed=seed, time_limit=time_limit, tol=tol, engine=engine, progress=progress, log=log,
+            load(model, safe=safe), backend=backend, options=options, set=parameters, data=list(data), start=first,
+            starts=starts, seed=seed, time_limit=time_limit, tol=tol, engine=engine, progress=progress, log=log,
         )  # fmt: skip
     try:
         if output is not None:
