@@ -40,7 +40,7 @@ def ours(name, x, y):
 
 
 def test_toy():
-    solution = example("toy").solve()
+    solution = example("toy").solve("implicit")
     assert solution.status is Status.LOCALLY_OPTIMAL and solution.status.exit_code == 0
     assert (solution["x"], solution["y"]) == pytest.approx((2, 2), abs=1e-9)
     assert solution.upper.objective == pytest.approx(2, abs=1e-12)
