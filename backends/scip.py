@@ -50,6 +50,9 @@ Values = dict[Symbol, np.ndarray]
 FOLLOWER_GAP = 1e-7
 """Of the search for the follower's answer, which a local solve then refines."""
 
+SOUND = 1e-8
+"""Largest violation of a row at a point whose value is taken as it is."""
+
 SHARPNESS = 100_000
 """The follower's objective is scaled by it: SCIP's tolerance lets the follower miss its minimum by 1e-11 only."""
 
@@ -162,8 +165,7 @@ class Search:
             return found
         if found.status == "optimal" and kink(self.program.upper) is None:
             better = polish(form.program, found.values, self.monitor)
-            moved = abs(better.objective - found.objective)
-            if better.status == "optimal" and moved < 1e-4 * (1 + abs(found.objective)):
+            if self._refines(better, dict(found.values), found.objective):
                 found = replace(found, values=better.values, objective=better.objective)
         assert found.values is not None
         values = dict(found.values)
@@ -182,6 +184,7 @@ class Search:
         self.relaxation = relaxation
         model = ScipModel(relaxation)
         previous: Mapping[Symbol, np.ndarray] | None = None
+        margin = 0.0
         for number in range(1, self.options["max_iterations"] + 1):
             self.iterations = number
             found = self._solve(model, 0.1 * self.options["gap"])
@@ -204,11 +207,15 @@ class Search:
             if point is None:
                 return self.best("the follower's problem could not be solved globally")
             self.monitor.bounds(self.objective, self.bound, self.iterations)
-            if previous is not None and _same(previous, found.values):
+            again = previous is not None and _same(previous, found.values)
+            if again and margin:
                 return self.best("the relaxation returns the same point again: its cuts do not reach it")
+            if again:  # the answer lies on a row that moves with the leader: keep away from it by more than tolerances
+                margin = 10 * FEASIBILITY
+                self.monitor.notes.append(f"the bound leaves out decisions within {margin:g} of a follower's row")
             previous = found.values
             model.reopen()
-            _cut(model, self.program, point, 0.5 * self.options["follower_gap"])
+            _cut(model, self.program, point, 0.5 * self.options["follower_gap"], margin)
         return self.best(f"stopped at the limit of {self.options['max_iterations']} relaxations")
 
     @property
@@ -226,7 +233,8 @@ class Search:
         if exact is None:
             return
         objective, self.objective, values = self.objective, math.inf, self.values
-        if self._answered(exact) is None or self.objective > objective + self._tolerance:
+        sound = values is None or high_point(self.program).violation(values) <= SOUND
+        if self._answered(exact) is None or (sound and self.objective > objective + self._tolerance):
             self.values, self.objective = values, objective
 
     def _polished(self, values: Values) -> Values | None:
@@ -235,8 +243,15 @@ class Search:
             return None
         better = polish(self.relaxation, values, self.monitor)
         before = float(evaluate(self.relaxation.objective, values))
-        near = better.status == "optimal" and abs(better.objective - before) <= 1e-3 * (1 + abs(before))
-        return dict(better.values) if near and better.values is not None else None
+        return dict(better.values) if better.values and self._refines(better, values, before) else None
+
+    def _refines(self, better: Answer, values: Values, objective: float) -> bool:
+        """Whether a polished point may stand for another: near in value, or worse where that owes its value to
+        violated rows, as it may where variables are small beside SCIP's tolerance."""
+        if better.status != "optimal":
+            return False
+        near = abs(better.objective - objective) <= 1e-3 * (1 + abs(objective))
+        return near or (better.objective > objective and high_point(self.program).violation(values) > SOUND)
 
     def _answered(self, values: Values) -> Values | None:
         """Solve the follower at the leader's decision; keep the leader's best choice among its answers.
@@ -274,7 +289,8 @@ class Search:
         if local.status != "optimal" or local.values is None:
             return values
         before = float(evaluate(single.objective, {**single.fixed, **values}))
-        return dict(local.values) if local.objective <= before else values
+        slack = 10 * FEASIBILITY * (1 + abs(before))  # by which SCIP's point may owe its value to violated rows
+        return dict(local.values) if local.objective <= before + slack else values
 
     def _keep(self, values: Values, objective: float) -> None:
         if objective < self.objective:
@@ -338,14 +354,15 @@ def excesses(constraint: Constraint) -> list[Expr]:
     return sides + ([] if constraint.upper is None else [subtract(constraint.body, constraint.upper)])
 
 
-def _violated(excess: Expr, program: Program) -> Expr:
-    """What must be >= 0 where a row is violated: more than the tolerance, where only whole numbers move the row."""
+def _violated(excess: Expr, program: Program, margin: float) -> Expr:
+    """What must be >= 0 where a row is violated: by more than tolerances, where only whole numbers move the row."""
     movers = [v for v in program.upper.variables if depends_on(excess, (v.symbol,))]
     whole = all(v.kind != "continuous" for v in movers)
-    return subtract(excess, constant(10 * FEASIBILITY)) if whole else excess
+    least = 10 * FEASIBILITY if whole else margin
+    return subtract(excess, constant(least)) if least else excess
 
 
-def _cut(model: ScipModel, program: Program, answer: Values, slack: float) -> None:
+def _cut(model: ScipModel, program: Program, answer: Values, slack: float, margin: float) -> None:
     """Wherever `answer` is feasible for the follower, its objective is not worse than that of `answer` by `slack`."""
     (lower,) = program.lower
     given = {
@@ -354,6 +371,7 @@ def _cut(model: ScipModel, program: Program, answer: Values, slack: float) -> No
         if symbol in lower.symbols
     }
     (there,) = substitute([lower.objective], given)
-    moving = [_violated(e, program) for c in lower.constraints if depends_on_leader(c, program) for e in excesses(c)]
+    rows = [e for c in lower.constraints if depends_on_leader(c, program) for e in excesses(c)]
+    moving = [_violated(row, program, margin) for row in rows]
     excess = multiply(constant(SHARPNESS), subtract(subtract(lower.objective, there), constant(slack)))
     model.add_either(excess, substitute(moving, given))

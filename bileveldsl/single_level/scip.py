@@ -52,6 +52,7 @@ class ScipModel:
         self.watched = False
         self.model = pyscipopt.Model()
         self.model.hideOutput()
+        self.model.setParam("constraints/nonlinear/tightenlpfeastol", False)  # its LP solver complains on stderr
         self.variables = {v.symbol: self._declare(v) for v in single.variables}
         for constraint in single.constraints:
             self.add(constraint)

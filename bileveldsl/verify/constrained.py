@@ -105,7 +105,7 @@ def _convex(lower: Level, known: Known) -> str | None:
 
 
 def _minimum(lower: Level, values: Values, convex: bool, seed: int) -> Minimum:
-    """The follower's minimum by the surest means: a linear or quadratic program, SCIP, a convex solve, many starts."""
+    """The follower's minimum by the surest means: a linear or quadratic program, a convex solve, SCIP, many starts."""
     single = follower_problem(lower, values)
     how = "convex-solve" if convex else "global-solve"
     whole = any(v.kind != "continuous" for v in lower.variables)
@@ -114,6 +114,10 @@ def _minimum(lower: Level, values: Values, convex: bool, seed: int) -> Minimum:
         answer = highs.solve(single, SECONDS)
         if answer.status == "optimal":
             return Minimum(answer.bound if math.isfinite(answer.bound) else answer.objective, answer.objective, how)
+    if convex and kink(lower) is None:
+        found = _local_minimum(single, lower, values, convex, seed)
+        if found.bound is not None:
+            return found
     if scip.missing() is None:
         try:
             answer = scip.ScipModel(single).solve(1e-7, limit=SECONDS)
