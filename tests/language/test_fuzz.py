@@ -36,7 +36,7 @@ def limit():
     signal.signal(signal.SIGVTALRM, before)
 
 
-@pytest.mark.parametrize(("depth", "first", "count"), [("parse", 0, 200), ("elaborate", 200, 250)])
+@pytest.mark.parametrize(("depth", "first", "count"), [("parse", 0, 1800), ("elaborate", 1800, 250)])
 def test_every_text_is_accepted_or_refused_with_words(depth, first, count, limit, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     kinds = set()

@@ -33,7 +33,7 @@ def test_a_value_that_is_approached_but_not_attained_is_no_optimum():
     assert solution["x"] > 0 and -1 < solution.upper.objective < -0.99
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_the_pessimistic_value_is_the_least_worst_over_a_grid(seed):
     random = np.random.default_rng(seed)
     d, prices = random.integers(-3, 4, 2), random.integers(-3, 4, 2)
@@ -52,7 +52,7 @@ lower {{
   cap: y1 + y2 <= {level} - x
 }}
 """
-    solution = loads(text).solve(time_limit=20)
+    solution = loads(text).solve(time_limit=4)
 
     def worst(x):
         total = level - x  # the follower always uses all that it may
