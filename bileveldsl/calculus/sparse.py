@@ -7,6 +7,9 @@ cost grows with the number of nonzeros. Data enters with its float64 values; pro
 
 from __future__ import annotations
 
+import functools
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,7 +33,7 @@ from bileveldsl.calculus.expr import (
     is_incidence,
     topological,
 )  # fmt: skip
-from bileveldsl.calculus.structure import polynomial_in
+from bileveldsl.calculus.structure import monomials
 
 Values = Mapping[Symbol, np.ndarray]
 
@@ -97,15 +100,20 @@ class _Affine:
     constant: np.ndarray
 
 
+@functools.lru_cache(maxsize=16)
+def _places(symbols: tuple[Symbol, ...]) -> tuple[dict[Symbol, int], int]:
+    """The first column of each symbol, and how many columns there are."""
+    ends = list(itertools.accumulate((math.prod(symbol.shape) for symbol in symbols), initial=0))
+    return dict(zip(symbols, ends, strict=False)), ends[-1]
+
+
 @dataclass
 class _Builder:
     symbols: tuple[Symbol, ...]
     values: dict[Symbol, np.ndarray]
 
     def __post_init__(self) -> None:
-        sizes = [int(np.prod(symbol.shape)) for symbol in self.symbols]
-        self.starts = dict(zip(self.symbols, np.cumsum([0, *sizes])[:-1], strict=True))
-        self.columns = sum(sizes)
+        self.starts, self.columns = _places(self.symbols)
 
     def node(self, root: Expr) -> _Affine:
         done: dict[Expr, _Affine] = {}  # of the nodes that hold the symbols
@@ -146,22 +154,22 @@ class _Builder:
 
     def _map(self, node: Map, done: dict[Expr, _Affine]) -> _Affine:
         moving = [k for k, child in enumerate(node.children) if child in done]
-        polynomial = polynomial_in(node.fn, [argument(k) for k in moving])
-        if polynomial is None or polynomial.total_degree() > 1:
+        found = monomials(node.fn, tuple(argument(k) for k in moving))
+        if found is None or any(sum(power for _, power in monomial) > 1 for monomial in found):
             raise ValueError(f"not affine: {node}")
         size = int(np.prod(node.shape))
-        matrix, constant = sparse.csr_array((size, self.columns)), np.zeros(size)
-        for powers, coefficient in polynomial.terms():
+        parts, constant = [sparse.csr_array((size, self.columns))], np.zeros(size)
+        for monomial, coefficient in found.items():
             factor = apply(coefficient, node.children)
             weight = self._value(factor).ravel()[gather(node.axes, factor.axes)]
-            if not any(powers):
+            if not monomial:
                 constant = constant + weight
                 continue
-            child = node.children[moving[powers.index(1)]]
+            child = node.children[moving[monomial[0][0]]]
             rows = gather(node.axes, child.axes)
-            matrix = matrix + sparse.diags_array(weight) @ done[child].matrix[rows]
+            parts.append(sparse.csr_array(sparse.diags_array(weight) @ done[child].matrix[rows]))
             constant = constant + weight * done[child].constant[rows]
-        return _Affine(sparse.csr_array(matrix), constant)
+        return _Affine(_sum(parts), constant)
 
     def _contract(self, node: Contract, done: dict[Expr, _Affine]) -> _Affine:
         moving = [child for child in node.children if child in done]
@@ -190,6 +198,15 @@ class _Builder:
     @staticmethod
     def _times(matrix: sparse.csr_array, child: _Affine) -> _Affine:
         return _Affine(sparse.csr_array(matrix @ child.matrix), matrix @ child.constant)
+
+
+def _sum(parts: list[sparse.csr_array]) -> sparse.csr_array:
+    """The sum of matrices, in one go: one by one, long sums cost their square."""
+    if len(parts) < 3:
+        return sparse.csr_array(sum(parts[1:], parts[0]))
+    entries = [part.tocoo() for part in parts]
+    rows, columns, data = (np.concatenate(a) for a in zip(*((e.row, e.col, e.data) for e in entries), strict=True))
+    return sparse.csr_array((data, (rows, columns)), shape=parts[0].shape)
 
 
 @dataclass(frozen=True)

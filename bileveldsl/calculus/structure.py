@@ -6,6 +6,7 @@ affine because sympy expands it. What cancels only across sums over labels, or t
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable
 from typing import Literal
@@ -56,20 +57,42 @@ def _map_degree(node: Map, below: list[float]) -> float:
     moving = [k for k, d in enumerate(below) if d]
     if any(below[k] == math.inf for k in moving):
         return math.inf
-    polynomial = polynomial_in(node.fn, [argument(k) for k in moving])
-    if polynomial is None:
+    found = monomials(node.fn, tuple(argument(k) for k in moving))
+    if found is None:
         return math.inf
-    weights = [below[k] for k in moving]
-    return max(
-        (sum(w * e for w, e in zip(weights, powers, strict=True)) for powers, _ in polynomial.terms()), default=0.0
-    )
+    return max((sum(below[moving[k]] * power for k, power in monomial) for monomial in found), default=0.0)
 
 
-def polynomial_in(fn: sympy.Expr, generators: list[sympy.Symbol]) -> sympy.Poly | None:
-    """A scalar function as a polynomial in some of its arguments, the others in its coefficients."""
-    try:
-        polynomial = sympy.Poly(fn, *generators)
-    except sympy.PolynomialError:
-        return None
-    held = set(generators)
-    return None if any(held & coefficient.free_symbols for coefficient in polynomial.coeffs()) else polynomial
+Monomial = tuple[tuple[int, int], ...]
+"""Positions of generators with their powers, in order; the constant one is empty."""
+
+
+@functools.lru_cache(maxsize=4096)
+def monomials(fn: sympy.Expr, generators: tuple[sympy.Symbol, ...]) -> dict[Monomial, sympy.Expr] | None:
+    """A scalar function as a polynomial in some of its arguments, the others in its coefficients, or None.
+
+    Each addend is expanded by itself, in the generators that it holds: in long sums these are few.
+
+    Examples
+    --------
+    >>> x, y = argument(0), argument(1)
+    >>> monomials((x + 1) ** 2 - x**2 + 3 * x * y, (x, y))
+    {((0, 1),): 2, (): 1, ((0, 1), (1, 1)): 3}
+    """
+    position = {generator: k for k, generator in enumerate(generators)}
+    total: dict[Monomial, sympy.Expr] = {}
+    for term in sympy.Add.make_args(fn):
+        own = sorted(term.free_symbols & position.keys(), key=lambda symbol: position[symbol])
+        if not own:
+            total[()] = total.get((), sympy.Integer(0)) + term
+            continue
+        try:
+            polynomial = sympy.Poly(term, *own)
+        except sympy.PolynomialError:
+            return None
+        for powers, coefficient in polynomial.terms():
+            if coefficient.free_symbols & position.keys():
+                return None
+            monomial = tuple((position[g], power) for g, power in zip(own, powers, strict=True) if power)
+            total[monomial] = total.get(monomial, sympy.Integer(0)) + coefficient
+    return {monomial: coefficient for monomial, coefficient in total.items() if coefficient != 0}

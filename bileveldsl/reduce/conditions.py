@@ -28,6 +28,7 @@ from bileveldsl.calculus.expr import (
     negate,
     select,
     subtract,
+    symbols_of,
 )
 from bileveldsl.program import Constraint, Level, Variable
 
@@ -113,10 +114,18 @@ def _symbol(name: str, axes: Sequence[Axis]) -> Symbol:
 
 
 def stationarity(level: Level, found: Sequence[Condition]) -> list[Expr]:
-    """The gradient of the Lagrangian by each variable of the follower, over the variable's labels."""
+    """The gradient of the Lagrangian by each variable of the follower, over the variable's labels.
+
+    Each term is differentiated by itself: together, many scalar ones would be one long function.
+    """
     objective = level.objective if level.sense == "minimize" else negate(level.objective)
-    products = [contract([leaf(c.multiplier, c.axes), c.residual], c.axes) for c in found]
-    return gradient(add(objective, *(negate(product) for product in products)), level.symbols)
+    parts = {symbol: [slope] for symbol, slope in zip(level.symbols, gradient(objective, level.symbols), strict=True)}
+    for c in found:
+        product = negate(contract([leaf(c.multiplier, c.axes), c.residual], c.axes))
+        own = [symbol for symbol in symbols_of(product) if symbol in parts]
+        for symbol, slope in zip(own, gradient(product, own), strict=True):
+            parts[symbol].append(slope)
+    return [add(*parts[symbol]) for symbol in level.symbols]
 
 
 def dual(constraint: Constraint, found: Sequence[Condition]) -> Expr:

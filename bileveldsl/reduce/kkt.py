@@ -6,6 +6,7 @@ they are necessary at every local minimum, convex or not; otherwise that takes a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -37,7 +38,7 @@ class KktForm:
 
 
 def kkt_form(program: Program, facts: Iterable[Fact]) -> KktForm:
-    """The leader's problem over both levels' variables and the multipliers.
+    """The leader's problem over both levels' variables and the multipliers; the same object for the same program.
 
     Parameters
     ----------
@@ -46,6 +47,11 @@ def kkt_form(program: Program, facts: Iterable[Fact]) -> KktForm:
     facts
         What is known of the follower.
     """
+    return _kkt_form(program, _sufficient(program.lower[0], facts))
+
+
+@functools.lru_cache(maxsize=8)
+def _kkt_form(program: Program, sufficient: str | None) -> KktForm:
     upper, (lower,) = program.upper, program.lower
     found = list(conditions(lower, lambda label, _: f"{label}.multiplier"))
     multipliers = {c.label: _multiplier(c, lower) for c in found}
@@ -62,7 +68,7 @@ def kkt_form(program: Program, facts: Iterable[Fact]) -> KktForm:
         (*(c.substituted(used) for c in upper.constraints), *lower.constraints, *stationary),
         tuple(Complementarity(c.label, c.residual, multipliers[c.label]) for c in found if not c.equality),
     )
-    return KktForm(single, duals, _necessary(lower), _sufficient(lower, facts))
+    return KktForm(single, duals, _necessary(lower), sufficient)
 
 
 def fritz_john_form(program: Program) -> SingleLevel:
