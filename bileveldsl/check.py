@@ -49,11 +49,19 @@ def check(model: Model, **given: Any) -> Report:
     return Report(diagnostics, facts, _verdict(program, facts, diagnostics), program)
 
 
+OPERATIONS = 5000
+"""In the functions of a model, up to which `check` also says which backend would solve it, which takes derivatives."""
+
+
 def _verdict(program: Program, facts: tuple[Fact, ...], diagnostics: tuple[Diagnostic, ...]) -> dict[str, Any]:
     """The class of the program and the backend that its facts lead to."""
+    from bileveldsl.certify.parts import operations
+    from bileveldsl.choose import Explanation
     from bileveldsl.solve import explain_program
 
-    explanation = explain_program(program, facts)
+    explanation = Explanation(None, "not decided for functions this long; `bileveldsl explain` does it", (), ())
+    if operations(part for level in program.levels for part in level.expressions) <= OPERATIONS:
+        explanation = explain_program(program, facts)
     return {
         "class": "; ".join(_class(level, facts) for level in program.lower),
         "backend": explanation.backend,
