@@ -87,7 +87,7 @@ def solve(
     --------
     >>> import bileveldsl as blv
     >>> text = "model m; upper { var x in [0, 9]; minimize (x - 3)^2 + (y - 1)^2 }; lower { var y; minimize (y - x)^2 }"
-    >>> solution = solve(blv.loads(text))
+    >>> solution = solve(blv.loads(text), "implicit")
     >>> solution.status.value, round(solution["x"], 6)
     ('locally_optimal', 2.0)
     """
