@@ -93,7 +93,8 @@ class Rxgf:
         problem.x_start, problem.y_start = start
         try:
             if form == "flow":
-                settings = options["alpha"] or 0.1, eps, options["horizon"]
+                assert eps is not None  # only the sequential forms choose their own
+                settings = options["alpha"] or 0.1, float(eps), options["horizon"]
                 result = guarded(lambda: integrate(relaxed, problem, start, *settings, monitor), problem, monitor)
             elif form == "qcqp":
                 alpha = options["alpha"] or 0.5
