@@ -83,17 +83,23 @@ def _product(e: sympy.Expr, value: Callable[[sympy.Expr], Interval]) -> Interval
 
 
 def _power(e: sympy.Expr, value: Callable[[sympy.Expr], Interval]) -> Interval:
-    base, exponent = e.base, e.exp
-    if exponent.is_Integer:
-        return value(base).power(int(exponent)) if abs(int(exponent)) <= 1000 else REALS
-    if exponent.is_Rational:
-        root = _monotone("sqrt", value(base), 0.0) if exponent.q == 2 else None
-        if root is not None:
-            return root.power(int(exponent.p))
-        size = _monotone(("power", abs(exponent)), value(base), 0.0)
-        return size.reciprocal() if exponent < 0 else size
-    inside = value(base)
-    return _exp(value(exponent) * _monotone("log", inside, 0.0)) if inside.positive else REALS
+    if e.exp.is_Rational:
+        return fixed_power(value(e.base), Fraction(int(e.exp.p), int(e.exp.q)))
+    return general_power(value(e.base), value(e.exp))
+
+
+def fixed_power(base: Interval, exponent: Fraction) -> Interval:
+    """A power with a rational exponent; a root takes the part of the base that is not negative."""
+    if exponent.denominator == 1:
+        return base.power(int(exponent)) if abs(exponent) <= 1000 else REALS
+    if exponent.denominator == 2:
+        return _monotone("sqrt", base, 0.0).power(exponent.numerator)
+    size = _monotone(("power", abs(exponent)), base, 0.0)
+    return size.reciprocal() if exponent < 0 else size
+
+
+def general_power(base: Interval, exponent: Interval) -> Interval:
+    return _exp(exponent * _monotone("log", base, 0.0)) if base.positive else REALS
 
 
 def _number(e: sympy.Expr) -> Interval:
@@ -169,11 +175,10 @@ def _at(name: Any, x: float) -> tuple[float, float]:
     return below(result), above(result)
 
 
-def _rational_power(exponent: sympy.Rational, x: float) -> tuple[float, float]:
+def _rational_power(exponent: Fraction, x: float) -> tuple[float, float]:
     if x == 0 or math.isinf(x):
         return x, x
-    p, q = int(exponent.p), int(exponent.q)
-    result = _at_precision(lambda: arb(x) ** (arb(p) / arb(q)))
+    result = _at_precision(lambda: arb(x) ** (arb(exponent.numerator) / arb(exponent.denominator)))
     return below(result), above(result)
 
 
@@ -364,3 +369,18 @@ _FUNCTIONS: dict[Any, Callable[..., Interval]] = {
     f.relative_entropy: _relative_entropy,
     f.divide0: _divide0,
 }
+
+RULES: dict[str, Callable[..., Interval]] = {
+    "pi": lambda: _number(sympy.pi),
+    "e": lambda: _number(sympy.E),
+    "exp": _exp, "abs": Interval.abs, "sin": _sine, "max": _fold(Interval.maximum), "min": _fold(Interval.minimum),
+    **{
+        function.__name__: rule
+        for function, rule in _FUNCTIONS.items()
+        if function in (
+            sympy.log, sympy.sign, sympy.cos, sympy.tan, sympy.asin, sympy.acos, sympy.atan, sympy.sinh, sympy.cosh,
+            sympy.tanh, f.softplus, f.sigmoid, f.huber, f.step, f.xlogx, f.relative_entropy,
+        )
+    },
+}  # fmt: skip
+"""The enclosure of each function by the name it has in statements."""

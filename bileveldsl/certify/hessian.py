@@ -17,11 +17,11 @@ from bileveldsl.calculus.derivative import Derivative, gradient, jacobian
 from bileveldsl.calculus.expr import Expr, Map, Reduce, Symbol, apply, symbols_of, topological
 from bileveldsl.certify.cover import Minimum, minimum
 from bileveldsl.certify.curvature import Composition
-from bileveldsl.certify.exact import exact_value
 from bileveldsl.certify.interval import Interval
 from bileveldsl.certify.parts import multiplications
 from bileveldsl.certify.ranges import Ranges, aligned
 from bileveldsl.certify.scalar import forms, upper_curvature
+from bileveldsl.certify.scalars.expansion import Expansion, NotExpanded
 from bileveldsl.certify.spectrum import is_singular, least_eigenvalue, least_rational_eigenvalue
 
 CONSTANT_SIZE = 1000
@@ -29,6 +29,7 @@ CONSTANT_SIZE = 1000
 VARYING_SIZE = 100
 _CUT_SIZE = 8  # variables, of the Hessian or in it, up to which boxes are bisected
 _EXACT_SIZE = 10
+_EXACT_WORK = 1 << 14
 _ASKED = 4
 _WORK = 4e9  # multiplications
 _ENTRIES = 1 << 24
@@ -161,13 +162,18 @@ class Hessian:
         if self.variables or self.size > _EXACT_SIZE:
             return None
         rows: list[list] = [[None] * self.size for _ in range(self.size)]
+        write = Expansion({}, _EXACT_WORK)
         for (i, j), block in self.blocks.items():
-            value = exact_value(block.expr, (*block.rows, *block.columns))
-            if value is None:
+            try:
+                value = write(block.expr, (*block.rows, *block.columns))
+            except NotExpanded:
+                return None
+            if any(entry.op != "num" for entry in value.ravel()):
                 return None
             shape = [self.starts[k + 1] - self.starts[k] for k in (i, j)]
             for (a, b), entry in np.ndenumerate(value.reshape(shape)):
-                rows[self.starts[i] + a][self.starts[j] + b] = rows[self.starts[j] + b][self.starts[i] + a] = entry
+                row, column = self.starts[i] + a, self.starts[j] + b
+                rows[row][column] = rows[column][row] = entry.value
         return rows
 
     def witness(self, point: np.ndarray) -> Point:
