@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from bileveldsl.calculus.expr import Expr
 
 Verdict = Literal["proved", "refuted", "unknown", "assumed"]
 
@@ -17,7 +20,8 @@ class Fact:
     `constant` is a proved lower bound of a modulus (mu) or upper bound of a Lipschitz constant (L), `constant_upper`
     the proved bound on its other side. A fact holds for every x of the box, or pointwise with a constant that
     depends on x; and for all y, or on the region of the follower's bounds and domain. The witness of a
-    refutation holds names and values.
+    refutation holds names and values. `modulus` is a lower bound of mu as a function of the other variables, `culprit` the
+    innermost expression that decided. The proofs are those of a certificate, for `constant` and `constant_upper`.
     """
 
     of: str
@@ -30,6 +34,10 @@ class Fact:
     rule: str = ""
     why: str = ""
     witness: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    modulus: Expr | None = field(default=None, compare=False)
+    culprit: Expr | None = field(default=None, compare=False)
+    proof: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    proof_upper: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @property
     def scope(self) -> dict[str, str]:

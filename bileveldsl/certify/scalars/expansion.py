@@ -139,7 +139,7 @@ def _moved(node: Select | Scatter, inside: np.ndarray) -> np.ndarray:
     child = node.children[0]
     targets = tuple(axis for axis, _ in node.at)
     along = () if node.along is None else (node.along,)
-    places = tuple(index.positions for _, index in node.at)
+    places: tuple[Any, ...] = tuple(index.positions for _, index in node.at)
     if isinstance(node, Select):
         kept = tuple(a for a in child.axes if a not in targets)
         return _aligned(_aligned(inside, child.axes, (*targets, *kept))[(*places, ...)], (*along, *kept), node.axes)
