@@ -20,8 +20,8 @@ class Fact:
     `constant` is a proved lower bound of a modulus (mu) or upper bound of a Lipschitz constant (L), `constant_upper`
     the proved bound on its other side. A fact holds for every x of the box, or pointwise with a constant that
     depends on x; and for all y, or on the region of the follower's bounds and domain. The witness of a
-    refutation holds names and values. `modulus` is a lower bound of mu as a function of the other variables, `culprit` the
-    innermost expression that decided. The proofs are those of a certificate, for `constant` and `constant_upper`.
+    refutation holds names and values. `modulus` is a lower bound of mu as a function of the other variables, `culprit`
+    the innermost expression that decided. The proofs are those of a certificate, for `constant` and `constant_upper`.
     """
 
     of: str
