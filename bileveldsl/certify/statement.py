@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bileveldsl.calculus.expr import Axis, Expr, Symbol, negate, subtract
+from bileveldsl.certify.narrowing import Step, narrow
 from bileveldsl.certify.region import Region
 from bileveldsl.certify.scalars import Scalar, occurring, topological, variable
 from bileveldsl.certify.scalars.expansion import Expansion, NotExpanded
@@ -24,7 +25,7 @@ LIMIT = 20_000
 
 @dataclass(frozen=True)
 class ScalarVariable:
-    """One element of a variable; its bounds are those of the region that facts are claimed on."""
+    """One element of a variable, with the bounds that it is given."""
 
     name: str
     level: str
@@ -47,7 +48,8 @@ class Condition:
 class Statement:
     """Functions of numbered scalar variables, all to be minimized; constraints are `<= 0` or `== 0`.
 
-    `elements` gives the numbers of the elements of each variable's symbol.
+    `elements` gives the numbers of the elements of each variable's symbol; facts are claimed on the `box`, which the
+    steps narrow by linear constraints.
     """
 
     variables: tuple[ScalarVariable, ...]
@@ -55,6 +57,7 @@ class Statement:
     constraints: tuple[Condition, ...]
     conditions: tuple[Condition, ...]
     elements: dict[Symbol, np.ndarray]
+    steps: tuple[Step, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The statement as JSON values; every number is an exact rational written as text."""
@@ -73,6 +76,11 @@ class Statement:
                 for c in self.constraints
             ],
             "conditions": [{"node": places[c.root], "relation": c.relation} for c in self.conditions],
+            "narrowing": [
+                {"variable": s.variable, "side": "upper" if s.upper else "lower", "value": text(s.value),
+                 "constraint": s.constraint}
+                for s in self.steps
+            ],
         }
 
     def own(self, level: str) -> tuple[int, ...]:
@@ -81,7 +89,11 @@ class Statement:
 
     @cached_property
     def box(self) -> tuple[np.ndarray, np.ndarray]:
-        return np.array([v.lower for v in self.variables]), np.array([v.upper for v in self.variables])
+        """End points of the variables, narrowed by the steps."""
+        lo, hi = np.array([v.lower for v in self.variables]), np.array([v.upper for v in self.variables])
+        for step in self.steps:
+            (hi if step.upper else lo)[step.variable] = step.value
+        return lo, hi
 
 
 def text(value: float | Fraction) -> str:
@@ -186,7 +198,9 @@ def statement(program: Program, limit: int = LIMIT) -> Statement | None:
                 conditions.append(Condition("", "", root, condition.relation))
     except NotExpanded:
         return None
-    return Statement(tuple(variables), functions, constraints, tuple(conditions), elements)
+    found = Statement(tuple(variables), functions, constraints, tuple(conditions), elements)
+    rows = [(c.level, c.root, c.relation) for c in constraints]
+    return replace(found, steps=narrow(rows, [v.level for v in variables], *found.box))
 
 
 def _minimized(level: Level) -> Expr:
