@@ -51,7 +51,7 @@ def check_claims(program: Program, facts: Sequence[Fact]) -> tuple[tuple[Fact, .
 
 
 def _is_met(claim: Claim, fact: Fact) -> bool:
-    if not fact.holds:
+    if not fact.holds or fact.x == "pointwise":
         return False
     if claim.constant is None or claim.fact == "convex":
         return True

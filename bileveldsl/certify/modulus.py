@@ -10,47 +10,52 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from functools import reduce
+from typing import Any
 
 import numpy as np
-import sympy
 
 from bileveldsl.calculus import functions as f
-from bileveldsl.calculus.derivative import Derivative, jacobian
 from bileveldsl.calculus.expr import (
-    ONE,
     Axis,
-    Contract,
-    Delta,
     Expr,
     Leaf,
-    Map,
-    Reduce,
     Select,
     Symbol,
+    add,
     apply,
     argument,
+    constant,
     contract,
-    distinct_axes,
     multiply,
     rename,
+    scatter,
     symbols_of,
 )  # fmt: skip
+from bileveldsl.calculus.expr import reduce as reduce_node
+from bileveldsl.certify import ranges as r
 from bileveldsl.certify.curvature import Composition
-from bileveldsl.certify.interval import REALS, Interval, gamma
-from bileveldsl.certify.parts import factors, multiplications, part, terms
-from bileveldsl.certify.ranges import aligned, scatter, total
-from bileveldsl.certify.scalar import derivative, infimum
-from bileveldsl.certify.spectrum import greatest_eigenvalue, least_eigenvalue
+from bileveldsl.certify.gram import Gram, gram
+from bileveldsl.certify.interval import REALS, Interval
+from bileveldsl.certify.pieces import Affine, Bent, Curved, Piece, Pieces
+from bileveldsl.certify.statement import text
 
 Bounds = dict[Symbol, Interval]
 """For each symbol the lower and upper bound of the diagonal, shape (1, *symbol.shape)."""
 
-_GRAM_SIZE = 1500
-_GRAM_WORK = 4e9  # multiplications
-_ENTRIES = 1 << 24
-_TINY = 2.0**-1000
 _UPWARD = Interval.of(np.asarray(0.0), np.asarray(np.inf))
+
+
+@dataclass(frozen=True, eq=False)
+class _Bounded:
+    """A piece with its bounds; of a bent one also the weighted second derivative over the labels of the affine node."""
+
+    piece: Piece
+    bounds: Bounds
+    bend: Interval | None = None
+    spectrum: Gram | None = None
 
 
 class Modulus:
@@ -72,199 +77,160 @@ class Modulus:
     def __init__(self, composition: Composition, symbols: Sequence[Symbol]):
         self.composition = composition
         self.symbols = tuple(symbols)
-        self._spectra: dict[Expr, tuple[tuple[Symbol, ...], float, float]] = {}
+        self._pieces = Pieces(composition)
+        self._grams: dict[Expr, Gram] = {}
+        self._memo: dict[Expr, list[_Bounded]] = {}
 
     def __call__(self, root: Expr) -> Bounds:
         """Bounds D, E of a scalar node with D <= Hessian <= E for every value of every variable in its box."""
-        found = self._add(self._product([term], ()) for term in terms(root))
+        found = _sum(each.bounds for each in self._bounded(root))
         return {s: found.get(s) or Interval.point(np.zeros((1, *s.shape))) for s in self.symbols}
 
-    def _add(self, bounds: Iterable[Bounds]) -> Bounds:
-        """The sum; a symbol that is left out, here and below, has the bound 0."""
-        whole: Bounds = {}
-        for each in bounds:
-            for symbol, bound in each.items():
-                whole[symbol] = whole[symbol] + bound if symbol in whole else bound
-        return whole
+    def _bounded(self, root: Expr) -> list[_Bounded]:
+        if root not in self._memo:
+            self._memo[root] = [self._bound(piece) for piece in self._pieces(root)]
+        return self._memo[root]
 
-    # ---- terms ----
+    # ---- bounds of pieces ----
 
-    def _product(self, parts: Sequence[Expr], over: tuple[Axis, ...]) -> Bounds:
-        """Of the sum over labels of a product."""
-        fixed = [p for p in parts if not self.composition.depends(p)]
-        bending = [p for p in parts if self.composition.depends(p)]
-        if not bending:
-            return {}
-        if len(bending) == 1:
-            return self._factor(fixed, bending[0], over)
-        if len(bending) == 2 and bending[0] is bending[1] and self.composition(bending[0]).affine:
-            return self._atom(fixed, Interval.point(2.0), (), bending[0], over)
-        return self._by_curvature(fixed, contract(bending, ()), over)
-
-    def _factor(self, fixed: Sequence[Expr], node: Expr, over: tuple[Axis, ...]) -> Bounds:
-        """Of the sum over labels of fixed factors times a node."""
-        if self.composition(node).affine:
-            return {}
-        if isinstance(node, Map):
-            if node.fn.is_Add:
-                return self._add(self._product([*fixed, term], over) for term in terms(node))
-            if node.fn.is_Mul:
-                return self._product([*fixed, *factors(node)], over)
-            bend = self._bend(node)
-            if bend is not None:
-                second, labels, inner = bend
-                return self._atom(fixed, second, labels, inner, over)
-        if isinstance(node, Contract):
-            names = self._fresh(node.over, fixed, node, over)
-            children = [rename(child, names) for child in node.children]
-            return self._product([*fixed, *children], (*over, *names.values()))
-        if isinstance(node, Reduce) and node.operation == "logsumexp" and self.composition(node.children[0]).affine:
-            # The Hessian of log-sum-exp is diag(p) - pp', between 0 and 1/2.
-            inner = rename(node.children[0], self._fresh(node.over, fixed, node, over))
-            return self._atom(fixed, Interval.of(np.asarray(0.0), np.asarray(0.5)), (), inner, over)
-        return self._by_curvature(fixed, node, over)
-
-    def _fresh(
-        self, bound: Sequence[Axis], fixed: Sequence[Expr], node: Expr, over: Sequence[Axis]
-    ) -> dict[Axis, Axis]:
-        taken = {*over, *node.axes, *bound, *(a for p in fixed for a in p.axes)}
-        return dict(zip(bound, distinct_axes([a.dim for a in bound], taken), strict=True))
-
-    def _by_curvature(self, fixed: Sequence[Expr], node: Expr, over: tuple[Axis, ...]) -> Bounds:
-        """No number is known, but perhaps a sign."""
-        found = self.composition(node)
-        side = _UPWARD if found.convex else -_UPWARD if found.concave else REALS
-        bound = side * self._weight(fixed)
-        reached = symbols_of(node)
-        return {s: self._spread(bound, s) for s in self.symbols if s in reached}
+    def _bound(self, piece: Piece) -> _Bounded:
+        if isinstance(piece, Affine):
+            return _Bounded(piece, {})
+        if isinstance(piece, Curved):  # no number is known, but perhaps a sign
+            found = self.composition(piece.node)
+            side = _UPWARD if found.convex else -_UPWARD if found.concave else REALS
+            reached = symbols_of(piece.node)
+            bound = side * self._weight(piece.weights)
+            return _Bounded(piece, {s: _spread(bound, s) for s in self.symbols if s in reached})
+        bend = self._weighted(piece)
+        separable = _separable(bend, piece.inner)
+        if separable is not None:
+            return _Bounded(piece, separable, bend)
+        if piece.inner not in self._grams:
+            self._grams[piece.inner] = gram(piece.inner, self.symbols, self.composition.ranges)
+        spectrum = self._grams[piece.inner]
+        bound = Interval.of(np.asarray(bend.least), np.asarray(bend.greatest), bend.positive)
+        bound = bound * Interval.of(np.asarray(spectrum.least), np.asarray(spectrum.greatest))
+        return _Bounded(piece, {s: _spread(bound, s) for s in spectrum.symbols}, bend, spectrum)
 
     def _weight(self, fixed: Sequence[Expr]) -> Interval:
         return self.composition.multiplier(fixed).map(lambda a: a.reshape(())) if fixed else Interval.point(1.0)
 
-    def _spread(self, bound: Interval, symbol: Symbol) -> Interval:
-        return bound.map(lambda a: np.broadcast_to(a, (1, *symbol.shape)))
-
-    # ---- functions of one affine expression ----
-
-    def _bend(self, node: Map) -> tuple[Interval, tuple[Axis, ...], Expr] | None:
-        """The second derivative of a Map as a function of one affine node: its range, over which labels, the node."""
-        outermost = node.fn.func(*(a if a.is_number else argument(k) for k, a in enumerate(node.fn.args)))
-        whole = self._second(node, node.fn, node.children)
-        return whole or self._second(node, outermost, [part(node, a) for a in node.fn.args])
-
-    def _second(
-        self, node: Map, fn: sympy.Expr, children: Sequence[Expr]
-    ) -> tuple[Interval, tuple[Axis, ...], Expr] | None:
-        """The same for one way to see the Map as a function of its children."""
-        varying = [k for k, child in enumerate(children) if self.composition.depends(child)]
-        if len(varying) != 1 or not self.composition(children[varying[0]]).affine:
-            return None
-        place, inner = varying[0], children[varying[0]]
-        if fn.func is f.softplus and fn.args[0] == argument(place):
-            return Interval.of(np.asarray(0.0), np.asarray(0.25)), (), inner
-        known = fn.func is f.huber and fn.args[0] == argument(place) and self._nonnegative(fn.args[1], children)
-        if not known and not self.composition.smooth(node):
-            return None
-        second = derivative(derivative(fn, argument(place)), argument(place))
-        bend = apply(second, children)
-        range_ = self.composition.ranges(bend)
-        if self.composition.depends(bend):
-            ranges = [self.composition.ranges(child) for child in children]
-            low, high = infimum(second, ranges).lower, -infimum(-second, ranges).lower
-            # A second derivative that is positive everywhere in y need not be bounded away from 0 there.
-            range_ = Interval.of(np.maximum(range_.lo, low), np.minimum(range_.hi, high))
-        return range_, bend.axes, inner
-
-    def _nonnegative(self, threshold: sympy.Expr, children: Sequence[Expr]) -> bool:
-        return self.composition.ranges(apply(threshold, children)).nonnegative
-
-    def _atom(
-        self, fixed: Sequence[Expr], second: Interval, labels: tuple[Axis, ...], inner: Expr, over: tuple[Axis, ...]
-    ) -> Bounds:
-        """Of the sum over labels of fixed factors times a function of an affine node with a given second derivative."""
-        wanted = (*over, *(a for a in inner.axes if a not in over))
-        weights = [aligned(self.composition.ranges(p), p.axes, wanted) for p in fixed]
-        if second.lo.ndim:
-            second = aligned(second, labels, wanted)
+    def _weighted(self, piece: Bent) -> Interval:
+        """The weights times the second derivative, summed over the labels that the affine node lacks."""
+        wanted = _labels(piece)
+        weights = [r.aligned(self.composition.ranges(p), p.axes, wanted) for p in piece.weights]
+        second = r.aligned(piece.second, piece.labels, wanted) if piece.second.lo.ndim else piece.second
         bend = reduce(lambda a, b: a * b, [*weights, second])
         bend = bend.map(lambda a: a.reshape((1,) * (1 + len(wanted) - a.ndim) + a.shape))
+        inner = piece.inner
         apart = [k for k, axis in enumerate(wanted) if axis not in inner.axes]
-        bend = total(bend, tuple(1 + k for k in apart), [wanted[k].size for k in apart])
-        bend = aligned(bend, [a for a in wanted if a in inner.axes], inner.axes)
-        return self._separable(bend, inner) or self._by_spectrum(bend, inner)
+        if apart:
+            bend = r.total(bend, tuple(1 + k for k in apart), [wanted[k].size for k in apart])
+        return r.aligned(bend, [a for a in wanted if a in inner.axes], inner.axes)
 
-    def _separable(self, bend: Interval, inner: Expr) -> Bounds | None:
-        """Where each element of the affine node is one element of one variable."""
-        if isinstance(inner, Leaf):
-            return {inner.symbol: self._spread(bend, inner.symbol)}
-        child = inner.children[0] if isinstance(inner, Select) else None
-        if isinstance(inner, Select) and isinstance(child, Leaf):
-            targets = tuple(axis for axis, _ in inner.at)
-            axes = (*(a for a in child.axes if a not in targets), *targets)
-            places = aligned(scatter(bend, inner.axes, inner.at, inner.along), axes, child.axes)
-            return {child.symbol: self._spread(places, child.symbol)}
-        return None
+    # ---- what follows from the pieces ----
 
-    def _by_spectrum(self, bend: Interval, inner: Expr) -> Bounds:
-        if inner not in self._spectra:
-            self._spectra[inner] = self._spectrum(inner)
-        reached, least, greatest = self._spectra[inner]
-        bound = Interval.of(np.asarray(bend.least), np.asarray(bend.greatest), bend.positive)
-        bound = bound * Interval.of(np.asarray(least), np.asarray(greatest))
-        return {s: self._spread(bound, s) for s in reached}
+    def at_each(self, root: Expr) -> Expr | None:
+        """A lower bound mu(x) of the least eigenvalue of the Hessian as an expression in the other variables.
 
-    # ---- affine maps ----
+        None where there is none but a number. For `sum(softplus(A @ y)) + exp(x)/2 * sumsq(y)` it is `exp(x)`.
+        """
+        below: dict[Symbol, list[Expr]] = {s: [] for s in self.symbols}
+        for each in self._bounded(root):
+            shares = self._shares(each)
+            for symbol, bound in each.bounds.items():
+                if symbol in shares:
+                    below[symbol].append(shares[symbol])
+                elif bound.least != 0:
+                    if not math.isfinite(bound.least):
+                        return None
+                    below[symbol].append(constant(bound.least))
+        least = [reduce_node("min", total, total.axes) for total in (add(*b, constant(0)) for b in below.values())]
+        whole = reduce(lambda a, b: apply(f.minimum(argument(0), argument(1)), [a, b]), least)
+        return whole if any(s.role == "variable" for s in symbols_of(whole)) else None
 
-    def _spectrum(self, inner: Expr) -> tuple[tuple[Symbol, ...], float, float]:
-        """The symbols in an affine node, and bounds of the eigenvalues of A'A for its matrix A."""
-        reached = tuple(s for s in self.symbols if s in symbols_of(inner))
-        each = [self._gram(derivative) for derivative in jacobian(inner, reached)]
-        if len(each) == 1:
-            return reached, *each[0]
-        # |[A B]|^2 <= |A|^2 + |B|^2; nothing is said of the least eigenvalue of several blocks.
-        sizes = [Interval.of(np.asarray(0.0), np.asarray(greatest)) for _, greatest in each]
-        return reached, 0.0, reduce(lambda a, b: a + b, sizes).greatest
+    def _shares(self, each: _Bounded) -> dict[Symbol, Expr]:
+        """For a piece with weights >= 0 that vary, what it adds to the lower bound of each symbol it bounds from 0."""
+        piece, bend = each.piece, each.bend
+        if not isinstance(piece, Bent) or bend is None or not self._weight(piece.weights).nonnegative:
+            return {}
+        number = piece.second.least * (each.spectrum.least if each.spectrum else 1.0)
+        if not 0 < number < math.inf or not any(s.role == "variable" for s in symbols_of(*piece.weights)):
+            return {}
+        inner = piece.inner
+        weight = contract(piece.weights, [a for a in _labels(piece) if a not in inner.axes])
+        share = multiply(constant(number), weight)
+        if each.spectrum is not None:
+            least = reduce_node("min", share, share.axes)
+            return dict.fromkeys(each.spectrum.symbols, least)
+        if isinstance(inner, Select):
+            child = inner.children[0]
+            assert isinstance(child, Leaf)
+            share, inner = scatter(share, inner.at, inner.along), child
+        assert isinstance(inner, Leaf)
+        return {inner.symbol: rename(share, dict(zip(inner.axes, inner.symbol.axes, strict=True)))}
 
-    def _gram(self, derivative: Derivative) -> tuple[float, float]:
-        """Bounds of the eigenvalues of A'A for one block of columns."""
-        if self.composition.depends(derivative.expr):
-            return 0.0, math.inf
-        matrix, rows, columns = _without_identities(derivative)
-        fresh = distinct_axes([a.dim for a in columns], [*matrix.axes, *rows, *columns])
-        twins = dict(zip(columns, fresh, strict=True))
-        product = contract([matrix, rename(matrix, twins)], rows)
-        size = math.prod(a.size for a in columns)
-        if size <= _GRAM_SIZE and multiplications([product]) <= _GRAM_WORK:
-            labels = (*columns, *twins.values())
-            range_ = aligned(self.composition.ranges(product), product.axes, labels)
-            full = tuple(a.size for a in labels)
-            square = range_.map(lambda a: np.broadcast_to(a, (1, *full)).reshape(1, size, size))
-            return max(float(least_eigenvalue(square)[0]), 0.0), float(greatest_eigenvalue(square)[0])
-        return 0.0, self._norm(matrix, rows, columns)
+    def polyak_lojasiewicz(self, root: Expr) -> float:
+        """A constant of the inequality for root = h(A y), h strongly convex; 0 where the root has no such form.
 
-    def _norm(self, matrix: Expr, rows: Sequence[Axis], columns: Sequence[Axis]) -> float:
-        """An upper bound of |A|^2: the lesser of |A|_1 |A|_inf and the square of the Frobenius norm."""
-        labels = (*rows, *columns)
-        full = tuple(a.size for a in labels)
-        size = math.prod(full)
-        if size > _ENTRIES:
-            return math.inf
-        range_ = aligned(self.composition.ranges(matrix), matrix.axes, labels)
-        with np.errstate(all="ignore"):
-            entries = np.broadcast_to(range_.abs().hi, (1, *full)).reshape(math.prod(a.size for a in rows), -1)
-            margin = 1 + gamma(2 * size + 8)
-            norms = entries.sum(0).max() * entries.sum(1).max() * margin, (entries**2).sum() * margin + _TINY * size
-        return float(np.nextafter(min(norms), np.inf))
+        With `h'' >= alpha` it is alpha times the least nonzero eigenvalue of A'A (Karimi, Nutini, Schmidt 2016, 2.3).
+        """
+        moving = [each for each in self._bounded(root) if each.bounds or not isinstance(each.piece, Bent)]
+        inner = {each.piece.inner for each in moving if isinstance(each.piece, Bent)}
+        spectrum = next((each.spectrum for each in moving), None)
+        if len(inner) != 1 or spectrum is None or not all(isinstance(each.piece, Bent) for each in moving):
+            return 0.0
+        bends = [each.bend for each in moving if each.bend is not None]
+        alpha = sum((Interval.point(b.least) for b in bends), Interval.point(0.0))
+        return max((alpha * Interval.point(spectrum.positive)).least, 0.0)
+
+    def proof(self, root: Expr, fact: str) -> dict[str, Any]:
+        """What a checker needs besides the root: bounds of spectra of matrices, and of second derivatives."""
+        spectra: dict[int, dict[str, Any]] = {}
+        seconds: dict[tuple[str, str], None] = {}
+        for each in self._bounded(root):
+            gram_, bend = each.spectrum, each.bend
+            if isinstance(each.piece, Bent) and not each.piece.second.exact:
+                seconds[text(each.piece.second.least), text(each.piece.second.greatest)] = None
+            if gram_ is None or bend is None or math.isnan(gram_.trace):
+                continue
+            hint: dict[str, Any] = {"rows": gram_.rows, "columns": gram_.columns, "trace": str(Fraction(gram_.trace))}
+            low = gram_.positive if fact == "pl" else gram_.least
+            if low > 0 and (bend.least > 0 or bend.positive) and fact != "smooth":
+                hint["least"] = str(Fraction(low))
+            if gram_.greatest < math.inf and (fact == "smooth" or bend.least < 0):
+                hint["greatest"] = str(Fraction(gram_.greatest))
+            if len(hint) > 3:
+                spectra[id(gram_)] = hint
+        return {"kind": "structure", "spectra": list(spectra.values()), "seconds": [list(pair) for pair in seconds]}
 
 
-def _without_identities(derivative: Derivative) -> tuple[Expr, list[Axis], list[Axis]]:
-    """A matrix B over rows and columns such that the derivative is B times identities between other labels."""
-    parts = factors(derivative.expr)
-    identities = [p for p in parts if isinstance(p, Delta)]
-    rest = [p for p in parts if not isinstance(p, Delta)]
-    gone = [a for p in identities for a in p.axes]
-    crossing = all(sum(a in derivative.rows for a in p.axes) == 1 for p in identities)
-    if not crossing or len(set(gone)) < len(gone) or any(a in gone for p in rest for a in p.axes):
-        rest, gone = [derivative.expr], []
-    rows, columns = ([a for a in side if a not in gone] for side in (derivative.rows, derivative.columns))
-    return multiply(*rest) if rest else ONE, rows, columns
+def _labels(piece: Bent) -> tuple[Axis, ...]:
+    return (*piece.over, *(a for a in piece.inner.axes if a not in piece.over))
+
+
+def _sum(bounds: Iterable[Bounds]) -> Bounds:
+    """The sum; a symbol that is left out has the bound 0."""
+    whole: Bounds = {}
+    for each in bounds:
+        for symbol, bound in each.items():
+            whole[symbol] = whole[symbol] + bound if symbol in whole else bound
+    return whole
+
+
+def _spread(bound: Interval, symbol: Symbol) -> Interval:
+    return bound.map(lambda a: np.broadcast_to(a, (1, *symbol.shape)))
+
+
+def _separable(bend: Interval, inner: Expr) -> Bounds | None:
+    """The bounds where each element of the affine node is one element of one variable."""
+    if isinstance(inner, Leaf):
+        return {inner.symbol: _spread(bend, inner.symbol)}
+    child = inner.children[0] if isinstance(inner, Select) else None
+    if isinstance(inner, Select) and isinstance(child, Leaf):
+        targets = tuple(axis for axis, _ in inner.at)
+        axes = (*(a for a in child.axes if a not in targets), *targets)
+        places = r.aligned(r.scatter(bend, inner.axes, inner.at, inner.along), axes, child.axes)
+        return {child.symbol: _spread(places, child.symbol)}
+    return None

@@ -36,6 +36,7 @@ from bileveldsl.certify.parts import Dependence
 _BROADCAST = 1 << 18  # elements of a product that are worth forming one by one
 _ELEMENTWISE = 1 << 20  # elements of a function that are worth enclosing one by one
 _IDENTITY = 2000
+_ONE_BY_ONE = 4096  # elements that are added at equal positions, up to which each rounding is seen to
 _TINY = 2.0**-1000
 
 
@@ -150,6 +151,8 @@ def _contract(node: Contract, factors: Sequence[Interval]) -> Interval:
 
 def total(x: Interval, axes: tuple[int, ...], sizes: Sequence[int]) -> Interval:
     """The sum over axes, each of which may stand for `sizes` equal elements."""
+    if not axes:
+        return x
     times = math.prod(size for axis, size in zip(axes, sizes, strict=True) if x.lo.shape[axis] == 1)
     summed = x.sum(axes)
     return summed if times == 1 else summed * Interval.point(float(times))
@@ -236,6 +239,14 @@ def scatter(x: Interval, axes: Sequence[Axis], at: Sequence[tuple[Axis, IndexMap
         if distinct:
             everywhere: Any = (..., *indices)
             result[everywhere] = ends
+        elif count > _ONE_BY_ONE:
+            scattered: Any = (..., *indices)
+            sizes = np.zeros(shape)
+            with np.errstate(all="ignore"):
+                np.add.at(result, scattered, ends)
+                np.add.at(sizes, scattered, np.abs(ends))
+                below = np.nextafter(result - np.nextafter(gamma(count + 2) * sizes, np.inf), -np.inf)
+            return np.where(sizes == 0, 0.0, below)
         else:
             for k in range(count):
                 place: Any = (..., *(index[k] for index in indices))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,15 +17,30 @@ from bileveldsl.certify.ranges import Ranges, aligned, box
 from bileveldsl.language.diagnostics import Span
 from bileveldsl.program import DomainCondition, Level, Program, Variable
 
+if TYPE_CHECKING:
+    from bileveldsl.certify.statement import Statement
+
 Values = Mapping[Symbol, np.ndarray]
 _TRIALS = 8
 
 
 class Region:
-    """The boxes of a program's variables, and the set that one follower chooses from."""
+    """The boxes of a program's variables, and the set that one level chooses from.
 
-    def __init__(self, program: Program, level: Level):
-        self.program, self.level = program, level
+    Parameters
+    ----------
+    program, level
+        The level is one of the program.
+    statement
+        The program written out, whose box is narrower, where there is one.
+    deadline
+        When work on this region is to stop, in the time of `time.monotonic`.
+    """
+
+    def __init__(
+        self, program: Program, level: Level, statement: Statement | None = None, deadline: float = math.inf
+    ):
+        self.program, self.level, self.deadline = program, level, deadline
         self.conditions = tuple(c for c in program.domain if not _within_upper(c, program.upper))
         self.boxes = {v.symbol: box(v.lower, v.upper) for v in program.variables}
         self._narrowed = False
@@ -34,6 +51,12 @@ class Region:
             # A variable under a logarithm or square root is nonnegative wherever the model is defined.
             if isinstance(condition.expr, Leaf) and condition.relation in ("> 0", ">= 0"):
                 self._narrow(condition.expr, ZERO, None)
+        if statement is not None:
+            lower, upper = statement.box
+            elements = statement.elements
+            self.boxes = {s: box(lower[elements[s]], upper[elements[s]]) for s in self.boxes}
+            own = {int(k) for symbol in level.symbols for k in elements[symbol].flat}
+            self._narrowed |= any(step.variable in own for step in statement.steps)
 
     def _narrow(self, variable: Leaf, lower: Expr | None, upper: Expr | None) -> None:
         """Narrows the box of a variable by bounds without variables."""

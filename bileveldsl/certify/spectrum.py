@@ -6,7 +6,7 @@ in interval or rational arithmetic, for large ones by a Cholesky factorization t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -15,6 +15,8 @@ from bileveldsl.certify.interval import Interval, gamma, round_down
 
 _SMALL = 8
 _UNDERFLOW = 2.0**-1060
+_DIGITS = 1e-9  # of eigenvalues guessed by iteration
+_DENSE = 400  # rows up to which all eigenvalues are computed, beyond it the two extreme ones by iteration
 
 
 def least_eigenvalue(matrices: Interval) -> np.ndarray:
@@ -53,6 +55,66 @@ def least_eigenvalue(matrices: Interval) -> np.ndarray:
 def greatest_eigenvalue(matrices: Interval) -> np.ndarray:
     """An upper bound of the greatest eigenvalue of every symmetric matrix in each interval matrix."""
     return -least_eigenvalue(-matrices)
+
+
+def extreme_eigenvalues(matrix: np.ndarray, error: float = 0.0) -> tuple[float, float]:
+    """Bounds of the eigenvalues of all symmetric matrices within `error` of one, in the Euclidean norm.
+
+    The two extreme eigenvalues of the float matrix are guessed, by iteration where it is large, and each guess is
+    proved by one Cholesky factorization.
+
+    Parameters
+    ----------
+    matrix : float array of shape (n, n), symmetric
+    error
+        The Euclidean norm of the difference between the matrix that is meant and the float matrix is at most this.
+
+    Returns
+    -------
+    tuple of float
+        A lower bound of the least eigenvalue, -inf where none was proved, and an upper bound of the greatest.
+
+    Examples
+    --------
+    >>> low, high = extreme_eigenvalues(np.array([[2.0, 1.0], [1.0, 2.0]]))
+    >>> 1 - 1e-12 < low <= 1 and 3 <= high < 3 + 1e-12
+    True
+    """
+    size = len(matrix)
+    if not (np.isfinite(matrix).all() and np.isfinite(error)):
+        return -np.inf, np.inf
+    if not matrix.any():
+        return -error, error
+    near, far = _near_extremes(matrix)
+    unit, trace = 2 * gamma(4 * (size + 4)), float(np.trace(matrix))
+    guessed = 0.0 if size <= _DENSE else _DIGITS
+    below = (near - k * max(unit * trace, guessed * abs(near)) for k in (1, 8, 1000, 1e6))
+    least = next((s for s in below if _factorizes_one(matrix, s)), -np.inf)
+    negated = -matrix
+    above = (far + k * max(unit * size, guessed) * abs(far) for k in (1, 8, 1000, 1e6))
+    greatest = next((s for s in above if _factorizes_one(negated, -s)), np.inf)
+    return float(np.nextafter(least - error, -np.inf)), float(np.nextafter(greatest + error, np.inf))
+
+
+def _near_extremes(matrix: np.ndarray) -> tuple[float, float]:
+    """Guesses of the least and greatest eigenvalue; where the least is not positive, any bound of it."""
+    if len(matrix) <= _DENSE:
+        every = np.linalg.eigvalsh(matrix)
+        return float(every[0]), float(every[-1])
+    from scipy.linalg import blas, lapack
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
+    def greatest(product: Callable[[np.ndarray], np.ndarray]) -> float:
+        operator = LinearOperator(matrix.shape, product, dtype=np.float64)
+        start = np.random.default_rng(0).standard_normal(len(matrix))
+        return float(eigsh(operator, 1, which="LA", v0=start, ncv=40, tol=1e-5, return_eigenvectors=False)[0])
+
+    far = greatest(matrix.dot)
+    factor, failed = lapack.dpotrf(matrix.T)
+    if failed:
+        return -float(np.abs(matrix).sum(0).max()), far
+    inverse, _ = lapack.dpotri(factor, overwrite_c=True)
+    return 1 / greatest(lambda v: blas.dsymv(1.0, inverse, v)), far
 
 
 def least_rational_eigenvalue(matrix: list[list[Fraction]]) -> float:
@@ -142,6 +204,11 @@ def _factorizes_one(matrix: np.ndarray, shift: float) -> bool:
     slack = 1.01 * unit / (1 - unit) * trace + size * (size + trace) * _UNDERFLOW
     moved = matrix.copy()
     np.fill_diagonal(moved, np.nextafter(diagonal - np.nextafter(shift + slack, np.inf), -np.inf))
+    if size > _DENSE:
+        from scipy.linalg.lapack import dpotrf
+
+        factor, failed = dpotrf(moved.T, overwrite_a=True, clean=False)
+        return not failed and bool(np.isfinite(np.diag(factor)).all())
     try:
         return bool(np.isfinite(np.linalg.cholesky(moved)).all())
     except np.linalg.LinAlgError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -19,7 +19,7 @@ from bileveldsl.certify.scalars import Scalar, occurring, topological, variable
 from bileveldsl.certify.scalars.expansion import Expansion, NotExpanded
 from bileveldsl.program import Constraint, Level, Program
 
-LIMIT = 20_000
+LIMIT = 4_000
 """Scalar operations up to which a program is written out."""
 
 
@@ -49,7 +49,7 @@ class Statement:
     """Functions of numbered scalar variables, all to be minimized; constraints are `<= 0` or `== 0`.
 
     `elements` gives the numbers of the elements of each variable's symbol; facts are claimed on the `box`, which the
-    steps narrow by linear constraints.
+    steps narrow by linear constraints. `write` gives the scalar form of further expressions.
     """
 
     variables: tuple[ScalarVariable, ...]
@@ -57,6 +57,7 @@ class Statement:
     constraints: tuple[Condition, ...]
     conditions: tuple[Condition, ...]
     elements: dict[Symbol, np.ndarray]
+    write: Expansion
     steps: tuple[Step, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -69,7 +70,7 @@ class Statement:
                 {"name": v.name, "level": v.level, "lower": text(v.lower), "upper": text(v.upper), "integer": v.integer}
                 for v in self.variables
             ],
-            "nodes": [_written(node, places) for node in places],
+            "nodes": [written(node, places) for node in places],
             "functions": {name: places[root] for name, root in self.functions.items()},
             "constraints": [
                 {"label": c.label, "level": c.level, "node": places[c.root], "relation": c.relation}
@@ -109,7 +110,8 @@ def text(value: float | Fraction) -> str:
     return str(Fraction(value))
 
 
-def _written(node: Scalar, places: dict[Scalar, int]) -> list[Any]:
+def written(node: Scalar, places: Mapping[Scalar, int]) -> list[Any]:
+    """A node as JSON, its arguments by the numbers given."""
     args = [places[a] for a in node.args]
     if node.op == "num":
         return ["num", text(node.value)]
@@ -198,7 +200,7 @@ def statement(program: Program, limit: int = LIMIT) -> Statement | None:
                 conditions.append(Condition("", "", root, condition.relation))
     except NotExpanded:
         return None
-    found = Statement(tuple(variables), functions, constraints, tuple(conditions), elements)
+    found = Statement(tuple(variables), functions, constraints, tuple(conditions), elements, write)
     rows = [(c.level, c.root, c.relation) for c in constraints]
     return replace(found, steps=narrow(rows, [v.level for v in variables], *found.box))
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bileveldsl.certify.interval import Interval
 from bileveldsl.certify.spectrum import (
+    extreme_eigenvalues,
     greatest_eigenvalue,
     is_singular,
     least_eigenvalue,
@@ -95,3 +96,28 @@ def test_rational_matrices():
 def test_rayleigh_quotients_bound_the_least_eigenvalue_from_above():
     quotient = rayleigh_quotient(point([[2, 1], [1, 2]]), np.array([[1.0, -1.0]]))
     assert (quotient.lo[0], quotient.hi[0]) == (1, 1)
+
+
+@pytest.mark.parametrize("size", [3, 60, 500])
+def test_extreme_eigenvalues_are_outside_and_close(size):
+    rng = np.random.default_rng(size)
+    factor = rng.normal(size=(2 * size, size))
+    matrix = factor.T @ factor
+    low, high = extreme_eigenvalues(matrix)
+    spectrum = np.linalg.eigvalsh(matrix)
+    assert spectrum[0] * (1 - 1e-7) <= low <= spectrum[0] * (1 + 1e-11)
+    assert spectrum[-1] * (1 - 1e-13) <= high <= spectrum[-1] * (1 + 1e-7)
+    apart = extreme_eigenvalues(matrix, error=1.0)
+    assert (apart[0], apart[1]) == (pytest.approx(low - 1), pytest.approx(high + 1))
+
+
+@pytest.mark.parametrize("size", [9, 450])
+def test_extreme_eigenvalues_of_singular_and_indefinite_matrices(size):
+    rng = np.random.default_rng(size)
+    factor = np.round(rng.normal(size=(size - 1, size)) * 4)
+    assert extreme_eigenvalues(factor.T @ factor)[0] <= 0  # exact, of rank size - 1
+    assert extreme_eigenvalues(factor.T @ factor - 1e-9 * np.eye(size))[0] < 0
+    assert extreme_eigenvalues(np.zeros((size, size))) == (0, 0)
+    assert extreme_eigenvalues(np.full((size, size), np.inf)) == (-np.inf, np.inf)
+    low, high = extreme_eigenvalues(-np.eye(size))
+    assert low <= -1 <= high < -1 + 1e-6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 from bileveldsl.certify.scalars.node import (
     ONE,
@@ -52,6 +53,11 @@ def gradient(root: Scalar, indices: Sequence[int]) -> list[Scalar]:
 
 def hessian(root: Scalar, indices: Sequence[int]) -> Matrix:
     """The second derivatives by some variables: the entries that are not identically zero, row <= column."""
+    return dict(_hessian(root, tuple(indices)))
+
+
+@lru_cache(maxsize=16)
+def _hessian(root: Scalar, indices: tuple[int, ...]) -> Matrix:
     entries: Matrix = {}
     for row, slope in enumerate(gradient(root, indices)):
         used = occurring(slope)

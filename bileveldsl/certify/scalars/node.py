@@ -6,7 +6,7 @@ defined, and nothing else: numbers, zero and one.
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
@@ -20,17 +20,17 @@ TWO_ARGUMENTS = ("huber", "relative_entropy")
 MANY_ARGUMENTS = ("max", "min")
 
 _interned: WeakValueDictionary[tuple[Any, ...], Scalar] = WeakValueDictionary()
-_serial = itertools.count()
 
 
 class Scalar:
     """A node: `op` with `args`; `value` is the number of a "num", the index of a "var", the exponent of a "^"."""
 
-    __slots__ = ("__weakref__", "args", "op", "serial", "value")
+    __slots__ = ("__weakref__", "args", "key", "op", "value")
     op: str
     args: tuple[Scalar, ...]
     value: Any
-    serial: int
+    key: bytes
+    """A digest of the structure: what is written of a function depends on nothing else in the process."""
 
     def __repr__(self) -> str:
         if self.op == "num":
@@ -46,7 +46,8 @@ def _make(op: str, args: tuple[Scalar, ...] = (), value: Any = None) -> Scalar:
     node = _interned.get(key)
     if node is None:
         node = object.__new__(Scalar)
-        node.op, node.args, node.value, node.serial = op, args, value, next(_serial)
+        node.op, node.args, node.value = op, args, value
+        node.key = hashlib.blake2b(f"{op} {value} ".encode() + b"".join(a.key for a in args), digest_size=16).digest()
         _interned[key] = node
     return node
 
@@ -80,7 +81,7 @@ def total(terms: Iterable[Scalar]) -> Scalar:
                 rest.append(each)
     if constant or not rest:
         rest.append(number(constant))
-    return rest[0] if len(rest) == 1 else _make("+", tuple(sorted(rest, key=_serial_of)))
+    return rest[0] if len(rest) == 1 else _make("+", tuple(sorted(rest, key=_key)))
 
 
 def product(factors: Iterable[Scalar]) -> Scalar:
@@ -100,7 +101,7 @@ def product(factors: Iterable[Scalar]) -> Scalar:
     rest = [power(base, exponent) for base, exponent in powers.items()]
     if constant != 1 or not rest:
         rest.append(number(constant))
-    return rest[0] if len(rest) == 1 else _make("*", tuple(sorted(rest, key=_serial_of)))
+    return rest[0] if len(rest) == 1 else _make("*", tuple(sorted(rest, key=_key)))
 
 
 def power(base: Scalar, exponent: Fraction | int) -> Scalar:
@@ -120,8 +121,8 @@ def call(op: str, *args: Scalar) -> Scalar:
     return _make(op, args)
 
 
-def _serial_of(node: Scalar) -> int:
-    return node.serial
+def _key(node: Scalar) -> bytes:
+    return node.key
 
 
 def negated(node: Scalar) -> Scalar:

@@ -1,0 +1,80 @@
+"""The facts of the leader's functions: convex and smooth in all variables together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Literal
+
+from bileveldsl.calculus.expr import Expr, negate, subtract
+from bileveldsl.certify.curvature import Composition
+from bileveldsl.certify.facts import Fact
+from bileveldsl.certify.modulus import Modulus
+from bileveldsl.certify.objective import COMPOSITION, REASONS
+from bileveldsl.certify.ranges import Ranges
+from bileveldsl.certify.region import Region
+from bileveldsl.certify.second_order import Proof, second_order
+from bileveldsl.certify.statement import Question, Statement
+from bileveldsl.program import Program
+
+_SIZE = 6  # variables up to which second derivatives are bounded over boxes
+
+
+def upper_facts(program: Program, found: Statement | None, deadline: float) -> Iterator[Fact]:
+    """Convex and smooth of the objective, convex of each constraint, for every value of all variables."""
+    upper = program.upper
+    region = Region(program, upper, found, deadline)
+    composition = Composition([*(v.symbol for v in program.variables), *program.priced], Ranges(region.boxes))
+    objective = upper.objective if upper.sense == "minimize" else negate(upper.objective)
+    of = "upper.objective"
+    bend = composition(objective)
+    question = None
+    if found is not None:
+        question = Question(found, found.functions[of], tuple(range(len(found.variables))), "upper", deadline)
+    yield from _objective(of, bend.convex, bend.why, question)
+    if question is None:
+        structure = Modulus(composition, sorted(composition.depends.symbols, key=lambda s: s.name))
+        bounds = structure(objective).values()
+        L = max((max(b.greatest, -b.least, 0.0) for b in bounds), default=0.0)
+        if math.isfinite(L):
+            proof = structure.proof(objective, "smooth")
+            yield Fact(of, "smooth", "proved", L, y="region", rule="structure", why=REASONS["structure"], proof=proof)
+    for constraint in upper.constraints:
+        if constraint.is_equality and constraint.upper is not None:
+            if composition(subtract(constraint.body, constraint.upper)).affine:
+                yield _proved(constraint.label, "an affine equality", {"kind": "affine-equality"})
+            else:
+                yield Fact(constraint.label, "convex", "unknown", why="an equality that is not known to be affine")
+            continue
+        sides: list[tuple[Expr | None, Expr | None]] = [
+            (constraint.lower, constraint.body), (constraint.body, constraint.upper)
+        ]  # fmt: skip
+        bends = [composition(subtract(a, b)) for a, b in sides if a is not None and b is not None]
+        if all(bend.convex for bend in bends):
+            yield _proved(constraint.label, REASONS["composition"], COMPOSITION)
+        else:
+            bend = next(bend for bend in bends if not bend.convex)
+            yield Fact(constraint.label, "convex", "unknown", why=bend.why or f"it is {bend.kind}", culprit=bend.node)
+
+
+def _proved(of: str, why: str, proof: Proof) -> Fact:
+    return Fact(of, "convex", "proved", y="region", rule="composition", why=why, proof=proof)
+
+
+def _objective(of: str, convex: bool, why: str, question: Question | None) -> Iterator[Fact]:
+    y: Literal["all", "region"] = "region" if question is None or not question.everything else "all"
+    bends = None
+    if question is not None and len(question.own) <= _SIZE:
+        bends = second_order(question, convex, None)
+    if convex:
+        yield Fact(of, "convex", "proved", y=y, rule="composition", why=REASONS["composition"], proof=COMPOSITION)
+    elif bends is not None and bends.mu is not None and bends.mu.value >= 0:
+        yield Fact(of, "convex", "proved", y=y, rule=bends.rule, why=REASONS[bends.rule], proof=bends.mu.proof)
+    elif bends is not None and bends.refuted is not None:
+        yield Fact(of, "convex", "refuted", y=y, rule="witness", why="it bends down at a point", proof=bends.refuted)
+    else:
+        yield Fact(of, "convex", "unknown", y=y, why=why)
+    if bends is not None and bends.L is not None:
+        below = bends.L_lower
+        yield Fact(of, "smooth", "proved", bends.L.value, None if below is None else below.value, y=y, rule=bends.rule,
+                   why=REASONS[bends.rule], proof=bends.L.proof, proof_upper=None if below is None else below.proof)
