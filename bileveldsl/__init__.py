@@ -14,6 +14,7 @@ if not (_package / "backends").is_dir():  # a source checkout: `backends/` and `
 
 _HOMES = {
     "BlvError": "language.diagnostics",
+    "Certificate": "certificate",
     "Diagnostic": "language.diagnostics",
     "Model": "model",
     "Solution": "solution",

@@ -20,6 +20,7 @@ from bileveldsl.language.embedded.spans import here
 if TYPE_CHECKING:
     import numpy as np
 
+    from bileveldsl.certificate import Certificate
     from bileveldsl.check import Report
     from bileveldsl.program import Program
     from bileveldsl.solution import Solution
@@ -190,6 +191,14 @@ class Model(ModelBuilder):
         from bileveldsl.check import check
 
         return check(self, **given)
+
+    def certify(self, *, certify_budget: float = 10.0, **given: Any) -> Certificate:
+        """The facts of the model with proofs, for `Certificate.verify` to check; `given` values replace parameters."""
+        from bileveldsl.certificate import certificate_of
+        from bileveldsl.known import known_facts
+
+        program = self.program(**given)
+        return certificate_of(self, program, known_facts(self, program, certify_budget).facts)
 
     def solve(self, backend: str = "auto", **settings: Any) -> Solution:
         """Check, choose a method, solve, and verify the answer; see `bileveldsl.solve.solve`."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from bileveldsl.calculus.expr import ZERO, Axis, Expr, Symbol, substitute, symbols_of
 from bileveldsl.language.diagnostics import Diagnostic, Span
+from bileveldsl.places import Places
 
 Label: TypeAlias = "str | int"
 Member: TypeAlias = "Label | tuple[Label, ...]"
@@ -140,6 +141,7 @@ class Program:
     doc: str = ""
     warnings: tuple[Diagnostic, ...] = ()
     sets: Mapping[str, tuple[Member, ...]] = field(default_factory=dict)  # by the name of the dim they are
+    places: Places = field(default_factory=Places, repr=False)
 
     @property
     def levels(self) -> tuple[Level, ...]:

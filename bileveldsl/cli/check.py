@@ -10,19 +10,21 @@ from typing import Any
 import click
 
 from bileveldsl.cli.diagnostics import exit_code, report
-from bileveldsl.cli.explain import print_choice
-from bileveldsl.cli.options import debug_option, json_option, model_argument, safe_option
+from bileveldsl.cli.options import budget_option, debug_option, json_option, model_argument, safe_option
 from bileveldsl.language.diagnostics import BlvError, Diagnostic
+
+STOPPED = 4
 
 
 @click.command()
 @model_argument
 @click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", show_default=True,
               help="How the diagnostics are written; github makes them annotations of a pull request.")  # fmt: skip
+@budget_option
 @safe_option
 @json_option
 @debug_option
-def check(model: Path, form: str, safe: bool, as_json: bool) -> int:
+def check(model: Path, form: str, certify_budget: float, safe: bool, as_json: bool) -> int:
     """Say everything that is wrong with MODEL and all that is proved about it; solve nothing."""
     from bileveldsl.check import check as examine
     from bileveldsl.model import load
@@ -30,16 +32,18 @@ def check(model: Path, form: str, safe: bool, as_json: bool) -> int:
     diagnostics: Sequence[Diagnostic]
     facts: list[dict[str, Any]] = []
     verdict: Mapping[str, Any] = {}
+    text, stopped = "", False
     try:
-        found = examine(load(model, safe=safe))
-        diagnostics, facts, verdict = found.diagnostics, [fact.to_json() for fact in found.facts], found.verdict
+        found = examine(load(model, safe=safe), certify_budget)
+        diagnostics, facts, verdict = found.diagnostics, found.facts_json(), found.verdict
+        text, stopped = found.text(), found.interrupted
     except BlvError as error:
         diagnostics = error.diagnostics
     if as_json or form == "json":
         _print_json(diagnostics, facts, verdict)
     else:
-        _print_text(diagnostics, facts, verdict, github=form == "github")
-    return exit_code(diagnostics)
+        _print_text(diagnostics, text, github=form == "github")
+    return exit_code(diagnostics) or (STOPPED if stopped else 0)
 
 
 def _print_json(diagnostics: Sequence[Diagnostic], facts: list[dict[str, Any]], verdict: Mapping[str, Any]) -> None:
@@ -50,9 +54,7 @@ def _print_json(diagnostics: Sequence[Diagnostic], facts: list[dict[str, Any]], 
     click.echo(json.dumps(encode(found), indent=2, allow_nan=False))
 
 
-def _print_text(
-    diagnostics: Sequence[Diagnostic], facts: list[dict[str, Any]], verdict: Mapping[str, Any], github: bool
-) -> None:
+def _print_text(diagnostics: Sequence[Diagnostic], text: str, github: bool) -> None:
     from bileveldsl.language.render import render_github
 
     if github:
@@ -60,21 +62,7 @@ def _print_text(
             click.echo(render_github(diagnostic))
     else:
         report(diagnostics)
-    for fact in facts:
-        click.echo(describe(fact))
-    if verdict:
-        click.echo(verdict["class"])
-        print_choice(verdict["backend"], verdict["reason"], verdict["others"].items())
+    if text:
+        click.echo(text)
     if not diagnostics and not github:
         click.echo("no errors")
-
-
-def describe(fact: Mapping[str, Any]) -> str:
-    """A fact in one line: `lower.objective: strongly_convex (mu >= 2) proved by ...`."""
-    lower, upper = fact.get("constant"), fact.get("constant_upper")
-    sides = ("at most", "at least") if fact["fact"] == "smooth" else ("at least", "at most")
-    constants = [f"{side} {value}" for side, value in zip(sides, (lower, upper), strict=True) if value is not None]
-    bounds = f" ({', '.join(constants)})" if constants else ""
-    rule = f" by {fact['rule']}" if fact.get("rule") else ""
-    why = f": {fact['why']}" if fact.get("why") else ""
-    return f"{fact['of']}: {fact['fact']}{bounds} {fact['verdict']}{rule}{why}"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
-from bileveldsl.cli.options import READABLE, debug_option, safe_option
+from bileveldsl.cli.options import READABLE, budget_option, debug_option, safe_option
 
 CODE = re.compile(r"[EW]\d{3}", re.IGNORECASE)
 
@@ -17,15 +16,16 @@ CODE = re.compile(r"[EW]\d{3}", re.IGNORECASE)
 @click.command()
 @click.argument("subject", metavar="MODEL|CODE")
 @click.option("--backend", default="auto", show_default=True, metavar="NAME", help="Explain the use of this backend.")
+@budget_option
 @safe_option
 @debug_option
 @click.pass_context
-def explain(context: click.Context, subject: str, backend: str, safe: bool) -> None:
+def explain(context: click.Context, subject: str, backend: str, certify_budget: float, safe: bool) -> None:
     """Say how MODEL would be solved and why, or what a diagnostic CODE such as E303 means."""
     if CODE.fullmatch(subject):
         _print_page(subject.upper())
     else:
-        _print_path(READABLE.convert(subject, None, context), backend, safe)
+        _print_path(READABLE.convert(subject, None, context), backend, certify_budget, safe)
 
 
 def _print_page(code: str) -> None:
@@ -44,19 +44,15 @@ def _print_page(code: str) -> None:
         click.echo(text.rstrip("\n"))
 
 
-def _print_path(model: Path, backend: str, safe: bool) -> None:
+def _print_path(model: Path, backend: str, certify_budget: float, safe: bool) -> None:
     from bileveldsl.model import load
     from bileveldsl.solve import explain as choose
 
-    choice = choose(load(model, safe=safe), backend=backend)
+    choice = choose(load(model, safe=safe), backend=backend, certify_budget=certify_budget)
     click.echo(" -> ".join(choice.path))
-    print_choice(choice.backend, choice.reason, choice.others)
+    click.echo(f"no backend: {choice.reason}" if choice.backend is None else f"{choice.backend}: {choice.reason}")
+    for name, objection in choice.others:
+        click.echo(f"not {name}: {objection}")
     if choice.fallbacks:
         click.echo(f"then {', '.join(choice.fallbacks)}, where that does not come to an optimum")
 
-
-def print_choice(backend: str | None, reason: str, others: Iterable[tuple[str, str]]) -> None:
-    """The backend with the reason for it, and each of the others with the reason against it."""
-    click.echo(f"no backend: {reason}" if backend is None else f"{backend}: {reason}")
-    for name, objection in others:
-        click.echo(f"not {name}: {objection}")

@@ -12,6 +12,7 @@ import click
 
 from bileveldsl import __version__
 from bileveldsl.cli.backends import backends
+from bileveldsl.cli.certify import certify
 from bileveldsl.cli.check import check
 from bileveldsl.cli.compare import compare
 from bileveldsl.cli.diagnostics import exit_code, report
@@ -83,5 +84,5 @@ def main() -> None:
     """
 
 
-for command in (solve, compare, check, verify, show, info, explain, fmt, lsp, backends):
+for command in (solve, compare, check, certify, verify, show, info, explain, fmt, lsp, backends):
     main.add_command(command)

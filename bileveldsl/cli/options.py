@@ -77,6 +77,12 @@ def positive(_: click.Context, __: click.Parameter, value: float | None) -> floa
     return value
 
 
+budget_option = click.option(
+    "--certify-budget", type=float, default=10.0, show_default=True, callback=positive, metavar="SECONDS",
+    help="What is not proved after this time is unknown.",
+)  # fmt: skip
+
+
 def writable(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
     """A file that can be written when the work is done, said before the work begins."""
     if path is not None and not path.absolute().parent.is_dir():

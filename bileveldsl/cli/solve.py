@@ -9,6 +9,7 @@ import click
 from bileveldsl.cli.options import (
     READABLE,
     Pair,
+    budget_option,
     debug_option,
     json_option,
     mapping,
@@ -40,13 +41,14 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("-o", "--output", type=FILE, callback=writable, metavar="SOLUTION.json", help="Write the solution.")
 @click.option("--log", type=FILE, callback=writable, metavar="EVENTS.jsonl", help="Write each step.")
 @click.option("--quiet", is_flag=True, help="Print neither progress nor a summary.")
+@budget_option
 @safe_option
 @json_option
 @debug_option
 def solve(
     model: Path, backend: str, options: dict[str, str], parameters: dict[str, float], data: tuple[Path, ...],
     start: Path | None, starts: int | None, seed: int | None, time_limit: float | None, tol: float | None, engine: str,
-    output: Path | None, log: Path | None, quiet: bool, safe: bool, as_json: bool,
+    output: Path | None, log: Path | None, quiet: bool, certify_budget: float, safe: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Solve MODEL, verify the answer, and print a summary of it.
 
@@ -62,6 +64,7 @@ def solve(
         solution = run(
             load(model, safe=safe), backend=backend, options=options, set=parameters, data=list(data), start=first,
             starts=starts, seed=seed, time_limit=time_limit, tol=tol, engine=engine, progress=progress, log=log,
+            certify_budget=certify_budget,
         )  # fmt: skip
     try:
         if output is not None:

@@ -91,9 +91,9 @@ def render_json(d: Diagnostic) -> dict[str, Any]:
         "code": d.code,
         "severity": d.severity,
         "message": d.message,
-        **_place(d.span),
+        **place_json(d.span),
         "label": d.label,
-        "related": [{**_place(related.span), "label": related.label} for related in d.related],
+        "related": [{**place_json(related.span), "label": related.label} for related in d.related],
         "help": d.help,
     }
 
@@ -137,7 +137,8 @@ def _positions(span: Span) -> tuple[tuple[int, int], tuple[int, int]]:
     return span.source.position(span.start), span.source.position(span.end)
 
 
-def _place(span: Span | None) -> dict[str, Any]:
+def place_json(span: Span | None) -> dict[str, Any]:
+    """`path` and `range` of a span, as in the JSON of a diagnostic."""
     if span is None:
         return {"path": None, "range": None}
     ends = [

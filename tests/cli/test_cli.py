@@ -175,9 +175,10 @@ def test_an_answer_is_printed_even_where_it_cannot_be_written(run):
 def test_check_says_the_facts_and_the_verdict(run):
     result = run("check", "toy.blv")
     assert result.exit_code == 0, result.output
-    assert "lower.objective: strongly_convex" in result.stdout
-    assert re.search(r"^\w+: lower level strongly convex", result.stdout, re.MULTILINE)
-    assert "\nnot f2ba: " in result.stdout
+    assert re.search(r"^  strongly convex  proved   mu = 2 ", result.stdout, re.MULTILINE)
+    assert "\nVerdict: strongly convex follower, unconstrained" in result.stdout
+    assert re.search(r"^implicit: asked for by name; lower level strongly convex", result.stdout, re.MULTILINE)
+    assert re.search(r"^also possible: .*\bf2ba\b", result.stdout, re.MULTILINE)
 
 
 def test_check_json_has_diagnostics_facts_and_verdict(run):

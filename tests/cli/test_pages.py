@@ -1,4 +1,4 @@
-"""The pages on backends and solutions say what happens: each example is refused with its code, each fix is not."""
+"""The pages on backends, solutions and certificates: each example is refused with its code, each fix is not."""
 
 import re
 import sys
@@ -16,7 +16,7 @@ from bileveldsl.language.diagnostics import BlvError
 PAGES = {
     page.name.removesuffix(".md"): page.read_text(encoding="utf-8")
     for page in files("bileveldsl.language").joinpath("explain").iterdir()
-    if page.name[1] == "6"
+    if page.name[1] == "6" or page.name == "E503.md"
 }
 FENCE = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
@@ -66,4 +66,4 @@ def test_the_page_on_plugins_that_are_ignored(monkeypatch):
 def test_every_code_has_a_page_and_every_page_a_code():
     package = Path(registry.__file__).parent
     text = "".join(module.read_text(encoding="utf-8") for module in package.rglob("*.py"))
-    assert sorted(set(re.findall(r'"([EW]6\d\d)"', text))) == sorted(PAGES)
+    assert sorted(set(re.findall(r'"(E503|[EW]6\d\d)"', text))) == sorted(PAGES)

@@ -88,6 +88,7 @@ class _Elaboration:
             self.model.doc,
             tuple(self.diagnostics.diagnostics),
             {name: tuple(members.members) for name, members in self._sets().items()},
+            self.expressions.places,
         )
 
     def _parameter(self, item: ast.Param) -> Symbol | None:

@@ -29,6 +29,7 @@ from bileveldsl.language.elaborate.sets import IndexSet, integer_set, plain_set
 from bileveldsl.language.elaborate.sizes import Sizes
 from bileveldsl.language.elaborate.subscripts import Subscripts
 from bileveldsl.language.elaborate.tensor import ShapeError, Tensor, number
+from bileveldsl.places import Places
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Expressions:
     subscripts: Subscripts = field(init=False)
     fixed: Fixed = field(init=False)
     domain: Domain = field(init=False)
+    places: Places = field(default_factory=Places, init=False)
     families: dict[Dim, IndexSet] = field(default_factory=dict, init=False)  # of constraints over no declared set
     _plain: dict[Dim, IndexSet] = field(default_factory=dict, init=False)
 
@@ -71,12 +73,19 @@ class Expressions:
         for operation in reversed(spine):
             right = self._node(operation.right)
             if run and operation.operator not in _TOGETHER.get(run[0][0].operator, ""):
-                result, run = _joined(result, run), []
+                result, run = self._noted(_joined(result, run), run[-1][0]), []
             if operation.operator in "+-*" and result and right and (not right.axes or right.dims == result.dims):
                 run.append((operation, right))
             else:
-                result, run = self._binary(operation, _joined(result, run), right), []
-        return _joined(result, run)
+                before = self._noted(_joined(result, run), run[-1][0]) if run else result
+                result, run = self._noted(self._binary(operation, before, right), operation), []
+        return self._noted(_joined(result, run), run[-1][0]) if run else result
+
+    def _noted(self, result: Tensor | None, node: ast.Expression) -> Tensor | None:
+        """The array that an expression stands for, its place kept."""
+        if result is not None:
+            self.places.note(result.expr, node.span)
+        return result
 
     def scalar(self, node: ast.Expression, what: str) -> Expr | None:
         """A scalar expression, or a diagnostic that names what has to be one."""
@@ -97,14 +106,15 @@ class Expressions:
     # ---- nodes ----
 
     def _node(self, node: ast.Expression) -> Tensor | None:
+        return self.array(node) if isinstance(node, ast.Binary) else self._noted(self._simple(node), node)
+
+    def _simple(self, node: ast.Expression) -> Tensor | None:
         if isinstance(node, ast.Number):
             return number(sympy.Rational(node.value.numerator, node.value.denominator))
         if isinstance(node, ast.Infinity):
             return number(sympy.oo)
         if isinstance(node, ast.Name):
             return self._name(node)
-        if isinstance(node, ast.Binary):
-            return self.array(node)
         if isinstance(node, ast.Unary):
             operand = self._node(node.operand)
             if operand is None or node.operator == "+":

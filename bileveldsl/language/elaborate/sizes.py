@@ -10,6 +10,7 @@ import numpy as np
 
 from bileveldsl.calculus.expr import Dim, Symbol
 from bileveldsl.language import ast
+from bileveldsl.language.data.mapped import is_mapped
 from bileveldsl.language.diagnostics import Collector, Diagnostic, Related, Span
 from bileveldsl.language.elaborate.scope import ARTICLES, Scope
 from bileveldsl.language.elaborate.sets import IndexSet
@@ -142,4 +143,6 @@ class Sizes:
 
 def data_symbol(name: str, dims: tuple[Dim, ...], values: np.ndarray | None) -> Symbol:
     """A parameter; without values after an error in its data, so that the rest of the model can still be checked."""
-    return Symbol(name, "data", dims, None if values is None else np.array(values, dtype=np.float64, order="C"))
+    if values is not None and not (is_mapped(values) and not values.flags.writeable):
+        values = np.array(values, dtype=np.float64, order="C")
+    return Symbol(name, "data", dims, values)
