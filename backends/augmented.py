@@ -2,7 +2,8 @@
 
 An inequality e(x, y) <= 0 becomes e + s = 0 with a slack s >= 0, a bounded variable of the leader, and all equalities
 r = 0 enter the objective as <p, r> + (rho / 2) |r|^2. After each solve p grows by rho r; rho grows where the violation
-did not fall enough (Hestenes 1969; Powell 1969; Nocedal and Wright 2006, algorithm 17.4).
+did not fall enough. In the end p are the multipliers of the constraints (Hestenes 1969; Powell 1969; Nocedal and Wright
+2006, algorithm 17.4).
 """
 
 from __future__ import annotations
@@ -76,12 +77,13 @@ class Augmented:
             violation = max((float(np.max(np.abs(r), initial=0.0)) for r in worth), default=0.0)
             measures = {"violation": violation, **found.measures}
             point = replace(found, x=x, y=y, measures=measures, message=f"{found.message}; violation {violation:.1e}")
+            prices = [p + penalty * r for p, r in zip(prices, worth, strict=True)]
+            point = replace(point, duals=_duals(residuals, prices))
             monitor.stopped = watch.stopped
             if watch.stopped or not np.isfinite(violation):
                 return replace(point, status="limit")
             if violation <= 0.1 * monitor.tolerance:
                 return point
-            prices = [p + penalty * r for p, r in zip(prices, worth, strict=True)]
             if violation > ENOUGH * before:
                 penalty *= options["growth"]
             before = violation
@@ -91,12 +93,16 @@ class Augmented:
 
 @dataclass(frozen=True, eq=False)
 class Residual:
-    """An expression over `axes` that must be zero, and the slack variable in it, if it was an inequality."""
+    """An expression over `axes` that must be zero, and the slack variable in it, if it was an inequality.
+
+    `sign` is that of the right-hand side in the expression.
+    """
 
     label: str
     expr: Expr
     axes: tuple[Axis, ...]
     slack: Variable | None
+    sign: int
 
 
 def _residuals(upper: Level) -> list[Residual]:
@@ -104,7 +110,7 @@ def _residuals(upper: Level) -> list[Residual]:
     found = []
     for c in upper.constraints:
         if c.is_equality and c.upper is not None:
-            found.append(Residual(c.label, subtract(c.body, c.upper), c.axes, None))
+            found.append(Residual(c.label, subtract(c.body, c.upper), c.axes, None, -1))
             continue
         sides = {"lower": c.lower and subtract(c.lower, c.body), "upper": c.upper and subtract(c.body, c.upper)}
         for side, excess in sides.items():
@@ -112,7 +118,16 @@ def _residuals(upper: Level) -> list[Residual]:
                 symbol = Symbol(f"{c.label}.{side}.slack", "variable", tuple(axis.dim for axis in c.axes))
                 low, high = np.zeros(symbol.shape), np.full(symbol.shape, np.inf)
                 slack = Variable(symbol, low, high, None, c.span)
-                found.append(Residual(c.label, add(excess, leaf(symbol, c.axes)), c.axes, slack))
+                sign = 1 if side == "lower" else -1
+                found.append(Residual(c.label, add(excess, leaf(symbol, c.axes)), c.axes, slack, sign))
+    return found
+
+
+def _duals(residuals: Sequence[Residual], prices: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """The derivatives of the leader's best value by the right-hand sides, both sides of a range moved together."""
+    found: dict[str, np.ndarray] = {}
+    for residual, price in zip(residuals, prices, strict=True):
+        found[residual.label] = found.get(residual.label, 0.0) + residual.sign * price
     return found
 
 

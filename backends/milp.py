@@ -1,10 +1,11 @@
 """Linear and convex quadratic bilevel problems solved to global optimality over linear relaxations.
 
 The follower, linear or convex quadratic with linear constraints, is replaced by its Karush-Kuhn-Tucker conditions,
-which are necessary and sufficient; products in the leader's objective are made linear by strong duality; branch and
-bound decides the complementarities (`bileveldsl.single_level.branch`). Where bounds of all multipliers follow from the
-problem, HiGHS decides them as binary variables (`bileveldsl.single_level.mip`). No bound is guessed: one given by the
-user as `big_m` is reported, and then nothing is proved.
+which are necessary and sufficient; products in the leader's objective are made linear by strong duality, and products
+with a binary variable by bounds of the other one (`bileveldsl.single_level.products`); branch and bound decides the
+complementarities (`bileveldsl.single_level.branch`). Where bounds of all multipliers follow from the problem, HiGHS
+decides them as binary variables (`bileveldsl.single_level.mip`). No bound is guessed: one given by the user as `big_m`
+is reported, and then nothing is proved.
 
 Measured (`benchmarks/milp.py`): random linear problems of 20 and 30 variables at each level take 4 s by branch and
 bound, and are not solved in 15 s with a big-M of 1e4; knapsack interdiction with 40 items and 24 hours of strategic
@@ -13,16 +14,17 @@ bidding take 3 to 6 s with computed bounds, and are not solved in 15 s by branch
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from bileveldsl.backend import Capabilities, Option, RawPoint, why_not
 from bileveldsl.calculus.evaluate import evaluate
-from bileveldsl.calculus.expr import Symbol
+from bileveldsl.calculus.expr import ZERO, Symbol
 from bileveldsl.calculus.structure import kind
 from bileveldsl.execute.monitor import Stop
 from bileveldsl.reduce.conditions import stationarity
@@ -32,9 +34,11 @@ from bileveldsl.reduce.strong_duality import has_convex_objective, linearized
 from bileveldsl.single_level.branch import Search
 from bileveldsl.single_level.highs import Relaxation
 from bileveldsl.single_level.linear import AFFINE, Linear, constraint_obstacle, flatten
+from bileveldsl.single_level.linear_follower import FollowerResponse
 from bileveldsl.single_level.mip import with_binaries
 from bileveldsl.single_level.mpcc import polish
-from bileveldsl.single_level.response import FollowerResponse
+from bileveldsl.single_level.products import with_linear_products
+from bileveldsl.single_level.program import SingleLevel
 
 if TYPE_CHECKING:
     from bileveldsl.certify.facts import Fact
@@ -96,7 +100,7 @@ class _Run:
     def solve(self) -> RawPoint:
         problem = self.problem
         form = kkt_form(problem.program, problem.facts)
-        single = form.program if has_convex_objective(form.program) else linearized(form.program)
+        single = _with_linear_rows(form.program)
         assert single is not None, "admits"
         linear = flatten(single)
         self.search = self._search(linear)
@@ -267,14 +271,28 @@ def _convexity_obstacle(program: Program, facts: tuple[Fact, ...]) -> str | None
 
 def _leader_obstacle(program: Program, facts: tuple[Fact, ...]) -> str | None:
     single = kkt_form(program, facts).program
-    if why := constraint_obstacle(single):
-        return why
-    how = kind(single.objective, single.symbols)
-    if how == "nonlinear":
-        return "the leader's objective is neither linear nor quadratic"
-    if has_convex_objective(single) or linearized(single) is not None:
+    if _with_linear_rows(single) is not None:
         return None
+    if why := constraint_obstacle(single):
+        return f"{why}, and not all its products are of a binary and a bounded variable"
+    if kind(single.objective, single.symbols) == "nonlinear":
+        return "the leader's objective is neither linear nor quadratic"
     return (
-        "the leader's objective is quadratic and not convex, and the follower's conditions of optimality "
-        "(strong duality) do not make it so"
+        "the leader's objective is quadratic and not convex, the follower's conditions of optimality (strong duality) "
+        "do not make it so, and not all its products are of a binary and a bounded variable"
     )
+
+
+@functools.lru_cache(maxsize=4)
+def _with_linear_rows(single: SingleLevel) -> SingleLevel | None:
+    """An equivalent program of linear constraints and a convex objective, if one is found."""
+    if kind(single.objective, single.symbols) == "nonlinear":
+        return None
+    if constraint_obstacle(single) is not None:
+        rows = with_linear_products(replace(single, objective=ZERO))
+        if rows is None:
+            return None
+        single = replace(rows, objective=single.objective)
+    if has_convex_objective(single):
+        return single
+    return linearized(single) or with_linear_products(single)

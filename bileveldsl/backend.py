@@ -12,6 +12,7 @@ from bileveldsl.language.diagnostics import BlvError, Diagnostic, Span
 if TYPE_CHECKING:
     import numpy as np
 
+    from bileveldsl.calculus.expr import Expr, Symbol
     from bileveldsl.certify.facts import Fact
     from bileveldsl.execute.problem import CompiledProblem
     from bileveldsl.program import Level, Program
@@ -179,8 +180,6 @@ def why_not(name: str, capabilities: Capabilities, program: Program, facts: Iter
     facts : iterable of Fact
         What is proved or assumed about the program.
     """
-    from bileveldsl.reduce.pessimism import pessimism_obstacle
-
     upper, can = program.upper, capabilities
     if len(program.lower) > 1 and not can.several_followers:
         return f"there are {len(program.lower)} followers ({_names(program.lower)}); {name} accepts one"
@@ -193,7 +192,7 @@ def why_not(name: str, capabilities: Capabilities, program: Program, facts: Iter
             return f"{who} has bounds ({_names(bounded)}); {name} accepts none"
         unique = _holds(facts, f"{level.name}.objective", "strongly_convex")
         if level.ties == "pessimistic" and not (unique or can.pessimistic):
-            why = pessimism_obstacle(program) if len(program.lower) == 1 else None
+            why = _worst_case_obstacle(program)
             several = f"may have several best answers{f', and {why}' if why else ''}"
             return f"{who} has pessimistic ties and {several}; {name} assumes optimistic ties"
     bounded = [v for v in upper.variables if v.bounded]
@@ -209,6 +208,13 @@ def why_not(name: str, capabilities: Capabilities, program: Program, facts: Iter
     if not can.nonsmooth and (function := kink(*program.levels)):
         return f"the model uses {function}, which is not smooth; {name} needs smooth functions"
     return _missing_fact(name, can, program, facts)
+
+
+def _worst_case_obstacle(program: Program) -> str | None:
+    """Why the worst of several best answers cannot be searched for, where that is known."""
+    from bileveldsl.reduce.pessimism import pessimism_obstacle
+
+    return pessimism_obstacle(program) if len(program.lower) == 1 else None
 
 
 def _missing_fact(name: str, capabilities: Capabilities, program: Program, facts: Iterable[Fact]) -> str | None:
@@ -228,24 +234,31 @@ def _holds(facts: Iterable[Fact], of: str, fact: str) -> bool:
     return any((f.of, f.fact) == (of, fact) and f.holds for f in facts)
 
 
-def kink(*levels: Level) -> str | None:
-    """A function of the levels that has kinks, if there is one."""
-    from bileveldsl.calculus.expr import Map, Reduce
+def kink(*levels: Level, of: Iterable[Symbol] | None = None) -> str | None:
+    """A function of the levels that has kinks, if there is one; with `of`, kinks along these symbols.
+
+    Parameters
+    ----------
+    levels : Level
+    of : iterable of Symbol, optional
+        The value of `abs(x) + y^2` has a kink, along y it has none.
+    """
+    from bileveldsl.calculus.expr import Map, Reduce, argument, depends_on, topological
     from bileveldsl.calculus.functions import NONSMOOTH
 
-    nodes = [part for level in levels for part in level.expressions]
-    seen = set(nodes)
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, Reduce) and node.operation != "logsumexp":
+    symbols = None if of is None else tuple(of)
+
+    def moves(nodes: Iterable[Expr]) -> bool:
+        return symbols is None or any(depends_on(node, symbols) for node in nodes)
+
+    for node in topological([part for level in levels for part in level.expressions]):
+        if isinstance(node, Reduce) and node.operation != "logsumexp" and moves(node.children):
             return node.operation
         if isinstance(node, Map):
-            kinks = sorted({str(f.func).lower() for f in node.fn.find(lambda f: isinstance(f, NONSMOOTH))})
-            if kinks:
-                return kinks[0]
-        fresh = [child for child in node.children if child not in seen]
-        seen.update(fresh)
-        nodes += fresh
+            found = sorted(node.fn.find(lambda f: isinstance(f, NONSMOOTH)), key=str)
+            for function in found:
+                if moves(child for k, child in enumerate(node.children) if argument(k) in function.free_symbols):
+                    return str(function.func).lower()
     return None
 
 

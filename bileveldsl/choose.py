@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ from bileveldsl.language.diagnostics import BlvError, Diagnostic
 from bileveldsl.program import Program
 from bileveldsl.reduce.base import Reduced
 from bileveldsl.reduce.followers import JOINT
+from bileveldsl.verdict.bounds import at_least
 
 if TYPE_CHECKING:
     from bileveldsl.certify.facts import Fact
@@ -34,7 +35,7 @@ LOCAL_FIRST = ("milp", "implicit", "augmented", *FIRST_ORDER[:2], "kkt", *FIRST_
 
 @dataclass(frozen=True)
 class Explanation:
-    """The backend that would be used, why, through which rewrites, and why not each of the others.
+    """The backend that would be used, why, through which rewrites, and why not each of the others that were asked.
 
     `fallbacks` are asked in turn where it does not come to a proved global optimum.
     """
@@ -60,26 +61,20 @@ def choose(reduced: Reduced, wanted: str = "auto", engine: str = "auto", options
         or without an option that another one has, is passed over.
     """
     program, facts = reduced.program, reduced.facts
-    objections = {backend.name: _objection(backend, program, facts) for backend in registry.backends()}
-    if wanted == "auto":
-        known = {option.name for backend in registry.backends() for option in backend.options}
-        engines = {name for backend in registry.backends() for name in backend.capabilities.engines}
-        engine = engine if engine in engines else "auto"
-        meant = [name for name in options if name in known]
-        for backend in registry.backends():
-            lacking = next((n for n in meant if all(option.name != n for option in backend.options)), None)
-            if engine not in ("auto", *backend.capabilities.engines):
-                objections[backend.name] = objections[backend.name] or f"it does not run with {engine}"
-            elif lacking is not None:
-                objections[backend.name] = objections[backend.name] or f"it has no option {lacking}"
     path = ("Program", *reduced.path)
     if wanted != "auto":
-        reason = "asked for by name"
-        objection = objections.get(registry.get(wanted).name)
-        others = tuple((name, why or "admissible; not asked for") for name, why in objections.items() if name != wanted)
+        objection = _objection(registry.get(wanted), program, facts)
         if objection:
-            return Explanation(None, objection, path, others)
-        return Explanation(wanted, f"{reason}; {_evidence(program, facts)}", (*path, wanted), others)
+            return Explanation(None, objection, path, ())
+        return Explanation(wanted, f"asked for by name; {_evidence(program, facts)}", (*path, wanted), ())
+    offered = registry.backends()
+    known = {option.name for backend in offered for option in backend.options}
+    engines = {name for backend in offered for name in backend.capabilities.engines}
+    meant = [name for name in options if name in known]
+    engine = engine if engine in engines else "auto"
+    objections = {
+        backend.name: _unasked(backend, engine, meant) or _objection(backend, program, facts) for backend in offered
+    }
     implicit = objections.get("implicit", "") is None
     preference = GLOBAL_FIRST if _small(program, implicit) else LOCAL_FIRST
     order = sorted(
@@ -93,6 +88,24 @@ def choose(reduced: Reduced, wanted: str = "auto", engine: str = "auto", options
     chosen = admissible[0]
     others = tuple((n, objections[n] or f"admissible; {chosen} is preferred") for n in order if n != chosen)
     return Explanation(chosen, _evidence(program, facts), (*path, chosen), others, _fallbacks(admissible))
+
+
+def explained(reduced: Reduced, wanted: str = "auto") -> Explanation:
+    """The choice, with what stands against each other backend also where one is asked for by name."""
+    found = choose(reduced, wanted)
+    if wanted == "auto":
+        return found
+    others = [backend for backend in registry.backends() if backend.name != wanted]
+    reasons = ((b.name, _objection(b, reduced.program, reduced.facts) or "admissible; not asked for") for b in others)
+    return replace(found, others=tuple(reasons))
+
+
+def _unasked(backend: Backend, engine: str, options: Iterable[str]) -> str | None:
+    """What was asked for that a backend has not."""
+    if engine not in ("auto", *backend.capabilities.engines):
+        return f"it does not run with {engine}"
+    names = {option.name for option in backend.options}
+    return next((f"it has no option {name}" for name in options if name not in names), None)
 
 
 def _small(program: Program, by_derivatives: bool) -> bool:
@@ -150,15 +163,16 @@ def _evidence(program: Program, facts: Sequence[Fact]) -> str:
     """What is known of the follower, in the words of a report: `lower level strongly convex (mu = 2, proved)`."""
     parts = []
     for level in program.lower:
-        known = {f.fact: f for f in facts if f.of == f"{level.name}.objective" and f.verdict in ("proved", "assumed")}
-        if "strongly_convex" in known:
-            fact = known["strongly_convex"]
-            constant = f"mu = {fact.constant:.6g}, " if fact.constant is not None else ""
-            parts.append(f"{_called(level.name)} strongly convex ({constant}{fact.verdict})")
-        elif "convex" in known:
-            parts.append(f"{_called(level.name)} convex ({known['convex'].verdict})")
+        known = {f.fact: f for f in facts if f.of == f"{level.name}.objective" and f.holds}
+        decisive = next((known[name] for name in ("strongly_convex", "convex", "pl") if name in known), None)
+        if decisive is None:
+            said = f"nothing is proved about the convexity of {_called(level.name)}"
         else:
-            parts.append(f"nothing is proved about the convexity of {_called(level.name)}")
+            constant = f"mu = {at_least(decisive.constant)}, " if decisive.constant is not None else ""
+            word = {"strongly_convex": "strongly convex", "pl": "PL"}.get(decisive.fact, decisive.fact)
+            said = f"{_called(level.name)} {word} ({constant}{decisive.verdict})"
+        others = [name for name, fact in known.items() if fact.verdict == "assumed" and fact is not decisive]
+        parts.append(f"{said}, {' and '.join(others)} assumed" if others else said)
     return "; ".join(parts)
 
 

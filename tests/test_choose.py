@@ -4,11 +4,12 @@ import pytest
 
 from bileveldsl import Model, loads, registry
 from bileveldsl.backend import Capabilities, RawPoint, why_not
+from bileveldsl.certify.facts import Fact
 from bileveldsl.certify.lower_level import certify
 from bileveldsl.choose import choose
 from bileveldsl.language.diagnostics import BlvError
 from bileveldsl.reduce import REDUCTIONS, reduce_program
-from bileveldsl.solve import explain, solve, solve_with
+from bileveldsl.solve import explain, explain_program, solve, solve_with
 
 TOY = """model toy
 upper { var x in [0, 10] start 1; minimize (x - 3)^2 + (y - 1)^2 }
@@ -64,10 +65,16 @@ def test_the_facts_lead_to_the_backend_and_the_reason_says_so(local_methods, tex
         assert "implicit needs `strongly_convex` of lower.objective" in other
 
 
+def test_whatever_is_assumed_is_named(local_methods):
+    facts = [Fact("lower.objective", "convex", "proved"), Fact("lower.objective", "pl", "assumed", 1.0)]
+    assert explain_program(loads(CONVEX).program(), facts).reason == "lower level convex (proved), pl assumed"
+    assert explain_program(loads(CONVEX).program(), facts[1:]).reason == "lower level PL (mu = 1, assumed)"
+
+
 def test_several_followers_are_one_to_the_backends(local_methods):
     found = explain(loads(TOY + "lower second { var z; minimize (z - x)^2 / 3 }"))
     assert found.path == ("Program", "several followers to one", "implicit")
-    assert found.reason == "followers strongly convex (mu = 0.666667, proved)"
+    assert found.reason == "followers strongly convex (mu = 0.666666, proved)"
 
 
 PESSIMISTIC = BEYOND["the follower has pessimistic ties"]
@@ -206,6 +213,22 @@ def test_a_backend_asked_for_by_name_is_used():
     assert solve(loads(TOY), "f2ba").backend == "f2ba"
     assert solve(loads(TOY + 'options { backend = "f2ba" }')).backend == "f2ba"
     assert solve(loads(TOY + 'options { backend = "f2ba" }'), "implicit").backend == "implicit"
+
+
+def test_a_solve_by_name_asks_no_other_backend_and_explain_does(registered):
+    asked = []
+
+    class Asked(Stub):
+        def admits(self, program, facts):
+            asked.append(self.name)
+
+    registered(Asked("implicit", "local"), Asked("f2ba", "local"), Asked("scip", "global"))
+    program = loads(TOY).program()
+    reduced = reduce_program(program, REDUCTIONS, certify(program))
+    assert choose(reduced, "scip").backend == "scip" and asked == ["scip"]
+    asked.clear()
+    assert dict(explain(loads(TOY), "scip").others).keys() == {"implicit", "f2ba"}
+    assert sorted(asked) == ["f2ba", "implicit", "scip"]
 
 
 def test_a_name_that_is_no_backend_is_said():

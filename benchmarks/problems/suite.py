@@ -3,6 +3,7 @@
 python benchmarks/problems/suite.py PROBLEMS.json [--limit 60] [--workers 2] [--backend auto] [--only NAME ...]
 
 Writes `benchmarks/results/suite.csv`, a summary `suite.md` and, with matplotlib, a performance profile `suite.png`.
+With `--only` the rows of the other problems stay as they are in the table that is there.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from convert import to_blv
 RESULTS = Path(__file__).parent.parent / "results"
 RELATIVE = 1e-4
 FIELDS = (
-    "name", "result", "status", "F", "reference", "trusted", "bound", "lower_gap", "backend", "seconds", "message", "x",
+    "name", "result", "status", "F", "reference", "trusted", "bound", "lower_gap", "backend", "seconds", "processor",
+    "message", "x",
 )  # fmt: skip
+NUMBERS = ("F", "reference", "bound", "lower_gap", "seconds", "processor")
 CLAIMS = ("globally_optimal", "locally_optimal", "feasible")
 
 
@@ -32,7 +35,7 @@ def solved(task: tuple[dict[str, Any], float, str]) -> dict[str, Any]:
     problem, limit, backend = task
     reference = problem["ref"]
     row = {"name": problem["name"], "reference": reference["F"], "trusted": reference["use_in_tests"]}
-    begin = time.perf_counter()
+    begin, worked = time.perf_counter(), time.process_time()
     signal.signal(signal.SIGALRM, _stop)
     signal.alarm(int(2 * limit) + 30)
     try:
@@ -50,7 +53,8 @@ def solved(task: tuple[dict[str, Any], float, str]) -> dict[str, Any]:
     except Exception as error:
         row |= {"status": "error", "message": f"{type(error).__name__}: {error}"}
     signal.alarm(0)
-    return {**row, "seconds": round(time.perf_counter() - begin, 2), "result": judged(row, reference)}
+    seconds, processor = time.perf_counter() - begin, time.process_time() - worked
+    return {**row, "seconds": round(seconds, 2), "processor": round(processor, 2), "result": judged(row, reference)}
 
 
 def _stop(*_: Any) -> None:
@@ -69,6 +73,18 @@ def judged(row: dict[str, Any], reference: dict[str, Any]) -> str:
     return "reached" if found <= best + RELATIVE * (1 + abs(best)) else "worse"
 
 
+def stored(path: Path) -> list[dict[str, Any]]:
+    """The rows of a table that was written before."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as stream:
+        rows: list[dict[str, Any]] = list(csv.DictReader(stream))
+    for row in rows:
+        row |= {name: float(row[name]) if row.get(name) else None for name in NUMBERS}
+        row |= {"trusted": row["trusted"] == "True", "backend": row["backend"] or None}
+    return rows
+
+
 def report(rows: list[dict[str, Any]], limit: float) -> str:
     """The summary as markdown."""
     trusted = [row for row in rows if row["trusted"]]
@@ -85,11 +101,13 @@ def report(rows: list[dict[str, Any]], limit: float) -> str:
         f"- median seconds {times[len(times) // 2]:.2f}, largest {times[-1]:.1f}, all {sum(times):.0f}",
         f"- statuses: {dict(Counter(row['status'] for row in rows))}",
         f"- backends: {dict(Counter(row.get('backend') for row in rows))}", "",
-        "| problem | result | status | F | reference | bound | backend | s |", "|---|---|---|---|---|---|---|---|",
+        "| problem | result | status | F | reference | bound | backend | s | of a processor |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for row in rows:
+        work = "" if row.get("processor") is None else f"{row['processor']:.2f}"
         cells = [row["name"], row["result"], row["status"], *(_number(row.get(k)) for k in ("F", "reference", "bound"))]
-        lines.append("| " + " | ".join([*cells, str(row.get("backend")), f"{row['seconds']:.2f}"]) + " |")
+        lines.append("| " + " | ".join([*cells, str(row.get("backend")), f"{row['seconds']:.2f}", work]) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -129,7 +147,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     problems = [p for p in json.loads(options.problems.read_text()) if not options.only or p["name"] in options.only]
-    rows = []
+    table = options.output / "suite.csv"
+    rows: list[dict[str, Any]] = []
     with mp.get_context("spawn").Pool(options.workers, maxtasksperchild=20) as pool:
         for row in pool.imap_unordered(solved, [(p, options.limit, options.backend) for p in problems]):
             rows.append(row)
@@ -138,9 +157,11 @@ def main() -> None:
             print(line, *shown, row["seconds"], flush=True)
             if row["status"] == "error":
                 print("    ", row["message"], flush=True)
+    if options.only:
+        rows += [row for row in stored(table) if row["name"] not in {problem["name"] for problem in problems}]
     rows.sort(key=lambda row: row["name"])
     options.output.mkdir(parents=True, exist_ok=True)
-    with (options.output / "suite.csv").open("w", newline="") as stream:
+    with table.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, FIELDS, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -176,24 +176,11 @@ class _Builder:
         if len(moving) != 1:
             raise ValueError(f"not affine: {node}")
         child = moving[0]
-        entries = self._entries([c for c in node.children if c is not child]).over(child.axes)
+        entries = product([c for c in node.children if c is not child], self._value).over(child.axes)
         rows = entries.flat(node.axes)
         columns = entries.flat(child.axes)
         shape = (int(np.prod(node.shape)), int(np.prod(child.shape)))
         return self._times(sparse.csr_array((entries.weights, (rows, columns)), shape=shape), done[child])
-
-    def _entries(self, factors: Sequence[Expr]) -> Entries:
-        """The product of fixed factors as its nonzero elements; incidences first, since they have few."""
-        product = Entries({}, np.ones(1))
-        for factor in sorted(factors, key=lambda f: not (isinstance(f, Delta) or is_incidence(f))):
-            if isinstance(factor, Delta):
-                product = product.tied(factor.axes[0], factor.axes[1], np.arange(factor.axes[0].size))
-            elif is_incidence(factor) and factor.along is not None:
-                (target,) = (axis for axis in factor.axes if axis != factor.along)
-                product = product.tied(target, factor.along, factor.at[0][1].positions)
-            else:
-                product = product.over(factor.axes).times(self._value(factor), factor.axes)
-        return product
 
     @staticmethod
     def _times(matrix: sparse.csr_array, child: _Affine) -> _Affine:
@@ -251,6 +238,24 @@ class Entries:
         return Entries({axis: p[mask] for axis, p in self.positions.items()}, self.weights[mask])
 
 
+def product(factors: Sequence[Expr], value: Callable[[Expr], np.ndarray | None]) -> Entries:
+    """The product of factors as its nonzero elements; incidences first, since they have few.
+
+    `value` gives the elements of a factor over its labels, or None where all of them may differ from zero.
+    """
+    result = Entries({}, np.ones(1))
+    for factor in sorted(factors, key=lambda f: not (isinstance(f, Delta) or is_incidence(f))):
+        if isinstance(factor, Delta):
+            result = result.tied(factor.axes[0], factor.axes[1], np.arange(factor.axes[0].size))
+        elif is_incidence(factor) and factor.along is not None:
+            (target,) = (axis for axis in factor.axes if axis != factor.along)
+            result = result.tied(target, factor.along, factor.at[0][1].positions)
+        else:
+            array, result = value(factor), result.over(factor.axes)
+            result = result if array is None else result.times(array, factor.axes)
+    return result
+
+
 def gather(axes: Sequence[Axis], inner: Sequence[Axis]) -> np.ndarray:
     """For each element over `axes`, in C order, the position of its element over the labels `inner`."""
     if not inner:
@@ -264,38 +269,30 @@ def gather(axes: Sequence[Axis], inner: Sequence[Axis]) -> np.ndarray:
 
 def selected_rows(node: Select) -> np.ndarray:
     """For each element of a selection the element of the child that it is."""
-    child, maps = node.children[0], dict(node.at)
-    grid = dict(zip(node.axes, np.indices(node.shape), strict=True))
-    places = []
-    for axis in child.axes:
-        if axis not in maps:
-            places.append(grid[axis])
-        else:
-            positions = maps[axis].positions
-            places.append(
-                positions[grid[node.along]] if positions.ndim and node.along else np.broadcast_to(positions, node.shape)
-            )
-    return np.ravel_multi_index(places, child.shape).ravel()
+    return _positions(node, node.axes, node.children[0].axes)
 
 
 def scatter_matrix(node: Scatter) -> sparse.csr_array:
     """The matrix that adds each element of the child to its place."""
-    child, maps = node.children[0], dict(node.at)
+    child = node.children[0]
     axes = child.axes if node.along is None or node.along in child.axes else (*child.axes, node.along)
+    rows, columns = _positions(node, axes, node.axes), gather(axes, child.axes)
+    size = (int(np.prod(node.shape)), int(np.prod(child.shape)))
+    return sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=size)
+
+
+def _positions(node: Select | Scatter, axes: Sequence[Axis], inner: Sequence[Axis]) -> np.ndarray:
+    """For each element over `axes`, in C order, the element over `inner` that the positions of a node lead to."""
     shape = [axis.size for axis in axes]
-    grid = dict(zip(axes, np.indices(shape), strict=True))
+    if not inner:
+        return np.zeros(int(np.prod(shape)), dtype=np.int64)
+    maps, grid = dict(node.at), dict(zip(axes, np.indices(shape), strict=True))
     places = []
-    for axis in node.axes:
+    for axis in inner:
         if axis not in maps:
             places.append(grid[axis])
         else:
             positions = maps[axis].positions
-            places.append(
-                positions[grid[node.along]] if positions.ndim and node.along else np.broadcast_to(positions, shape)
-            )
-    rows = (
-        np.ravel_multi_index(places, node.shape).ravel() if node.axes else np.zeros(int(np.prod(shape)), dtype=np.int64)
-    )
-    columns = gather(axes, child.axes)
-    size = (int(np.prod(node.shape)), int(np.prod(child.shape)))
-    return sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=size)
+            along = node.along if positions.ndim else None
+            places.append(np.broadcast_to(positions, shape) if along is None else positions[grid[along]])
+    return np.ravel_multi_index(places, [axis.size for axis in inner]).ravel()

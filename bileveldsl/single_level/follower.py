@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from bileveldsl.calculus.expr import Symbol, constant, negate
+from bileveldsl.calculus.expr import Symbol, constant, multiply, negate
 from bileveldsl.program import Constraint, Level, Program
 from bileveldsl.single_level.program import SingleLevel
 
@@ -21,16 +21,26 @@ def follower_problem(lower: Level, values: Mapping[Symbol, np.ndarray]) -> Singl
     return SingleLevel(lower.variables, lower.objective, lower.constraints, (), fixed)
 
 
-def best_response(program: Program, values: Mapping[Symbol, np.ndarray], most: float) -> SingleLevel:
-    """min over y of F(x, y) among the feasible answers of the follower with f(x, y) at most `most`.
+def best_response(
+    program: Program,
+    values: Mapping[Symbol, np.ndarray],
+    most: float,
+    within: SingleLevel | None = None,
+    scale: float = 1.0,
+) -> SingleLevel:
+    """min F over the feasible answers of the follower with f(x, y) at most `most`.
 
-    This is what the leader gets under optimistic ties when `most` is the follower's minimum.
+    This is what the leader gets under optimistic ties when `most` is the follower's minimum. `within` is a program
+    over both levels, the high point by default, that holds every answer of the follower and perhaps conditions of its
+    optimality; `scale` multiplies the row f(x, y) <= most, of which solvers keep an absolute tolerance.
     """
     upper, (lower,) = program.upper, program.lower
+    whole = within or high_point(program)
     fixed = {symbol: values[symbol] for symbol in upper.symbols}
-    optimal = Constraint(BEST, lower.objective, None, constant(most), (), lower.objective_span)
-    constraints: Sequence[Constraint] = (*upper.constraints, *lower.constraints, optimal)
-    return SingleLevel(lower.variables, upper.objective, tuple(constraints), (), fixed)
+    variables = tuple(v for v in whole.variables if v.symbol not in fixed)
+    worth = multiply(constant(scale), lower.objective)
+    optimal = Constraint(BEST, worth, None, constant(scale * most), (), lower.objective_span)
+    return SingleLevel(variables, whole.objective, (*whole.constraints, optimal), whole.complementarities, fixed)
 
 
 def high_point(program: Program) -> SingleLevel:
@@ -39,7 +49,6 @@ def high_point(program: Program) -> SingleLevel:
     return SingleLevel(
         (*upper.variables, *lower.variables), upper.objective, (*upper.constraints, *lower.constraints)
     )
-
 
 
 def worst_response(program: Program, values: Mapping[Symbol, np.ndarray]) -> Mapping[Symbol, np.ndarray] | None:

@@ -25,6 +25,9 @@ FEASIBILITY = 1e-9
 PRESOLVED = 5000
 """Columns from which linear programs are presolved, before they are solved again from their last basis."""
 
+LONG = 2000
+"""Columns and rows from which a solve may be long: it runs beside the program, so that Ctrl-C stops it."""
+
 Outcome = Literal["optimal", "infeasible", "unbounded", "limit", "failed"]
 Watch = Callable[[float, float], None]
 
@@ -176,29 +179,39 @@ class Relaxation:
         return "optimal"
 
     def _watched(self, watch: Watch) -> Outcome:
-        solver, seen = self.solver, [math.inf, -math.inf]
+        seen = [math.inf, -math.inf]
 
         def note(event: highspy.HighsCallbackEvent) -> None:
             seen[:] = event.data_out.mip_primal_bound, event.data_out.mip_dual_bound
 
+        self.solver.cbMipInterrupt += note
+        try:
+            self._run_beside(lambda: watch(*seen))
+        finally:
+            self.solver.cbMipInterrupt -= note
+        return self._outcome()
+
+    def _run_beside(self, tick: Callable[[], None]) -> None:
+        """Run in a thread, with a call ten times a second; what that or Ctrl-C raises stops the solver."""
+        solver = self.solver
         solver.HandleUserInterrupt = True
-        solver.cbMipInterrupt += note
         solver.startSolve()
         try:
             while not solver.wait(0.1)[0]:
-                watch(*seen)
-        except BaseException:  # Ctrl-C, or a stop from the watch
+                tick()
+        except BaseException:
             solver.cancelSolve()
             while not solver.wait(0.1)[0]:
                 pass
             raise
         finally:
-            solver.cbMipInterrupt -= note
             solver.HandleUserInterrupt = False
-        return self._outcome()
 
     def _run(self) -> Outcome:
-        self.solver.run()
+        if self.linear.size + self.linear.matrix.shape[0] >= LONG:
+            self._run_beside(lambda: None)
+        else:
+            self.solver.run()
         return self._outcome()
 
     def _outcome(self) -> Outcome:

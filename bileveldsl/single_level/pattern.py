@@ -15,7 +15,6 @@ from bileveldsl.calculus.evaluate import evaluate
 from bileveldsl.calculus.expr import (
     Axis,
     Contract,
-    Delta,
     Expr,
     Leaf,
     Map,
@@ -23,11 +22,10 @@ from bileveldsl.calculus.expr import (
     Scatter,
     Select,
     Symbol,
-    is_incidence,
     symbols_of,
     topological,
 )  # fmt: skip
-from bileveldsl.calculus.sparse import Entries, gather, scatter_matrix, selected_rows
+from bileveldsl.calculus.sparse import gather, product, scatter_matrix, selected_rows
 
 
 def pattern(parts: Sequence[tuple[Expr, Sequence[Axis]]], symbols: Sequence[Symbol]) -> sparse.csr_array:
@@ -96,7 +94,7 @@ class _Dependence:
 
     def _contract(self, node: Contract) -> sparse.csr_array:
         """An element depends on what its terms depend on, where no factor of the term is a known zero."""
-        fixed = self._nonzeros([child for child in node.children if child not in self.done])
+        fixed = product([child for child in node.children if child not in self.done], _nonzeros)
         total = sparse.csr_array((int(np.prod(node.shape)), self.columns))
         for child in self._moving(node):
             entries = fixed.over(child.axes).over(node.axes)
@@ -105,22 +103,12 @@ class _Dependence:
             total = total + sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape) @ self.done[child]
         return total
 
-    @staticmethod
-    def _nonzeros(factors: Sequence[Expr]) -> Entries:
-        """The product of factors without the symbols as its elements that may not vanish."""
-        product = Entries({}, np.ones(1))
-        for factor in sorted(factors, key=lambda f: not (isinstance(f, Delta) or is_incidence(f))):
-            if isinstance(factor, Delta):
-                product = product.tied(factor.axes[0], factor.axes[1], np.arange(factor.axes[0].size))
-            elif is_incidence(factor) and factor.along is not None:
-                (target,) = (axis for axis in factor.axes if axis != factor.along)
-                product = product.tied(target, factor.along, factor.at[0][1].positions)
-            elif any(symbol.role == "variable" for symbol in symbols_of(factor)):
-                product = product.over(factor.axes)
-            else:
-                value = np.asarray(evaluate(factor, {}, factor.axes))
-                product = product.over(factor.axes).times((value != 0) * 1.0, factor.axes)
-        return product
+
+def _nonzeros(factor: Expr) -> np.ndarray | None:
+    """Ones where a factor without the symbols may differ from zero, or None where it holds other variables."""
+    if any(symbol.role == "variable" for symbol in symbols_of(factor)):
+        return None
+    return (np.asarray(evaluate(factor, {}, factor.axes)) != 0) * 1.0
 
 
 def _ones(matrix: sparse.csr_array) -> sparse.csr_array:

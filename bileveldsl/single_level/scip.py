@@ -6,6 +6,8 @@ ever assumed.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -51,8 +53,9 @@ class ScipModel:
         self.single = single
         self.watched = False
         self.model = pyscipopt.Model()
+        self.model.redirectOutput()  # to where Python's messages go, so that complaints can be kept
         self.model.hideOutput()
-        self.model.setParam("constraints/nonlinear/tightenlpfeastol", False)  # its LP solver complains on stderr
+        self.model.setParam("constraints/nonlinear/tightenlpfeastol", False)  # its LP solver meets its limits
         self.variables = {v.symbol: self._declare(v) for v in single.variables}
         for constraint in single.constraints:
             self.add(constraint)
@@ -86,7 +89,7 @@ class ScipModel:
         """`excess <= 0`, or one of the elements of `others` is >= 0."""
         (first,) = self._elements(excess, ())
         rest = [element for other in others for element in self._elements(other, other.axes)]
-        if any(isinstance(element, float) and element >= 0 for element in rest):
+        if any(isinstance(e, float) and e >= 0 for e in rest) or (isinstance(first, float) and first <= 0):
             return
         rest = [element for element in rest if not isinstance(element, float)]
         if not rest:
@@ -132,10 +135,13 @@ class ScipModel:
         if monitor is not None and not self.watched:
             _watch(model, monitor, self.constant)
             self.watched = True
+        complaints = io.StringIO()
         try:
-            model.optimize()
+            with contextlib.redirect_stderr(complaints):
+                model.optimize()
         except Exception as error:  # PySCIPOpt has no class of its own for what the solver could not handle
-            return Answer("failed", f"SCIP failed: {error}")
+            last = complaints.getvalue().strip().rpartition("\n")[2]
+            return Answer("failed", f"SCIP failed: {error}" + (f" ({last})" if last else ""))
         status = model.getStatus()
         if status == "userinterrupt" and monitor is not None:
             monitor.stopped = "interrupt"
@@ -195,7 +201,7 @@ class ScipModel:
     def _answer(self, status: str) -> Answer:
         model, infinite = self.model, self.model.infinity()
         bound = float(model.getDualbound())
-        bound = -math.inf if abs(bound) >= infinite else bound + self.constant
+        bound = -math.inf if abs(bound) >= 0.1 * infinite else bound + self.constant  # it may fall a little short
         values = None
         objective = math.inf
         if model.getNSols() and status != "unbounded":

@@ -34,6 +34,10 @@ Value = Any
 """A float, or an expression of SCIP."""
 
 
+EXPANDED = 50
+"""Terms that a product of sums may have to be written out; longer ones stay products."""
+
+
 def scip_expressions(
     expr: Expr, axes: Sequence[Axis], variables: Mapping[Symbol, np.ndarray], fixed: Mapping[Symbol, np.ndarray]
 ) -> np.ndarray:
@@ -108,7 +112,14 @@ def _times(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _product(a: Value, b: Value) -> Value:
     if (isinstance(a, float) and a == 0.0) or (isinstance(b, float) and b == 0.0):
         return 0.0
+    if _terms(a) * _terms(b) > EXPANDED:
+        a, b = pyscipopt.scip.buildGenExprObj(a), pyscipopt.scip.buildGenExprObj(b)
     return a * b
+
+
+def _terms(value: Value) -> int:
+    """How many terms a sum has that PySCIPOpt would multiply out."""
+    return len(value.terms) if isinstance(value, pyscipopt.Expr) else 1
 
 
 def _over_rows(reduce: Callable[[list[Value]], Value], array: np.ndarray) -> np.ndarray:
@@ -192,6 +203,8 @@ def _power(base: Value, exponent: Value) -> Value:
         return base**exponent
     if exponent == 0.5:
         return _sqrt(base)
+    if _terms(base) ** abs(exponent) > EXPANDED:
+        base = pyscipopt.scip.buildGenExprObj(base)
     return base ** (int(exponent) if exponent.is_integer() else exponent)
 
 

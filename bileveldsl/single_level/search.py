@@ -13,11 +13,11 @@ from bileveldsl.calculus.expr import Symbol, depends_on
 from bileveldsl.program import Program
 from bileveldsl.single_level.follower import high_point
 from bileveldsl.single_level.local import LocalPoint, Settings, minimize
+from bileveldsl.single_level.local_follower import LABEL, Follower, feasible_everywhere, spread, with_cuts
 from bileveldsl.single_level.mpcc import FEASIBLE, Form, Mpcc, compile_mpcc
 from bileveldsl.single_level.multipliers import nearest
 from bileveldsl.single_level.nlp import Nlp, compile_nlp
 from bileveldsl.single_level.program import SingleLevel
-from bileveldsl.single_level.responses import LABEL, Follower, feasible_everywhere, spread, with_cuts
 
 if TYPE_CHECKING:
     from bileveldsl.execute.monitor import Monitor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,40 +105,58 @@ def _convex(lower: Level, known: Known) -> str | None:
 
 
 def _minimum(lower: Level, values: Values, convex: bool, seed: int) -> Minimum:
-    """The follower's minimum by the surest means: a linear or quadratic program, a convex solve, SCIP, many starts."""
+    """The follower's minimum by the surest means that comes to an end."""
     single = follower_problem(lower, values)
-    how = "convex-solve" if convex else "global-solve"
     whole = any(v.kind != "continuous" for v in lower.variables)
+    locally, smooth = (lambda: _by_convexity(single)), kink(lower, of=lower.symbols) is None
+    ways: list[Callable[[], Minimum | None]] = [lambda: _by_highs(single, whole, convex)]
+    ways += [locally] if convex and smooth else []
+    ways += [lambda: _by_scip(single, convex)]
+    ways += [locally] if convex and not smooth else []
+    ways += [] if convex or whole else [lambda: _from_many_starts(single, lower, values, seed)]
+    found = (way() for way in ways)
+    return next((minimum for minimum in found if minimum is not None), Minimum(None, math.inf, "none"))
+
+
+def _by_highs(single: SingleLevel, whole: bool, convex: bool) -> Minimum | None:
+    """Of a linear program, with or without integers, or of a convex quadratic one."""
     linear = kind(single.objective, single.symbols) in ("constant", "affine")
-    if (linear or not whole) and obstacle(single) is None:
-        answer = highs.solve(single, SECONDS)
-        if answer.status == "optimal":
-            return Minimum(answer.bound if math.isfinite(answer.bound) else answer.objective, answer.objective, how)
-    if convex and kink(lower) is None:
-        found = _local_minimum(single, lower, values, convex, seed)
-        if found.bound is not None:
-            return found
-    if scip.missing() is None:
-        try:
-            answer = scip.ScipModel(single).solve(1e-7, limit=SECONDS)
-        except Unsupported:
-            pass
-        else:
-            if math.isfinite(answer.bound) and answer.values is not None:
-                return Minimum(answer.bound, answer.objective, how)
-            if answer.status == "unbounded":
-                return Minimum(None, -math.inf, how)
-    if whole:
-        return Minimum(None, math.inf, "none")
-    return _local_minimum(single, lower, values, convex, seed)
+    if (whole and not linear) or obstacle(single) is not None:
+        return None
+    answer = highs.solve(single, SECONDS)
+    if answer.status != "optimal":
+        return None
+    bound = answer.bound if math.isfinite(answer.bound) else answer.objective
+    return Minimum(bound, answer.objective, _how(convex))
 
 
-def _local_minimum(single: SingleLevel, lower: Level, values: Values, convex: bool, seed: int) -> Minimum:
+def _by_convexity(single: SingleLevel) -> Minimum | None:
+    answer = solve_nlp(single, None, 1e-9)
+    found = answer.status == "optimal" and math.isfinite(answer.objective)
+    return Minimum(answer.objective, answer.objective, _how(True)) if found else None
+
+
+def _by_scip(single: SingleLevel, convex: bool) -> Minimum | None:
+    if scip.missing() is not None:
+        return None
+    try:
+        answer = scip.ScipModel(single).solve(1e-7, limit=SECONDS)
+    except Unsupported:
+        return None
+    if answer.status == "unbounded":
+        return Minimum(None, -math.inf, _how(convex))
+    if not math.isfinite(answer.bound) or answer.values is None:
+        return None
+    return Minimum(answer.bound, answer.objective, _how(convex))
+
+
+def _how(convex: bool) -> str:
+    return "convex-solve" if convex else "global-solve"
+
+
+def _from_many_starts(single: SingleLevel, lower: Level, values: Values, seed: int) -> Minimum:
+    """The least of local minima: no bound, but perhaps a better answer."""
     own = {symbol: np.asarray(values[symbol], dtype=float) for symbol in lower.symbols}
-    if convex:
-        answer = solve_nlp(single, None, 1e-9)
-        found = answer.objective if answer.status == "optimal" else math.inf
-        return Minimum(found if math.isfinite(found) else None, found, "convex-solve")
     random = np.random.default_rng(seed)
     starts = [own]
     for _ in range(STARTS):

@@ -80,7 +80,7 @@ def _conflict(single: SingleLevel) -> str | None:
 def _dual_infeasible(program: Program, facts: Iterable[Fact], alone: tuple[Constraint, ...]) -> bool:
     """Whether the follower's conditions are linear, necessary, and already without a solution on their own."""
     (lower,) = program.lower
-    if kink(lower) is not None or any(v.kind != "continuous" for v in lower.variables):
+    if kink(lower, of=lower.symbols) is not None or any(v.kind != "continuous" for v in lower.variables):
         return False
     form = kkt_form(program, facts)
     stationary = form.program.constraints[len(program.upper.constraints) :]

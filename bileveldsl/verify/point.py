@@ -15,9 +15,10 @@ from bileveldsl.verify import smooth
 from bileveldsl.verify.measured import Measured
 
 if TYPE_CHECKING:
+    from bileveldsl.calculus.expr import Symbol
     from bileveldsl.certify.facts import Fact
     from bileveldsl.execute.problem import CompiledProblem
-    from bileveldsl.program import Program
+    from bileveldsl.program import Level, Program
 
 
 SEARCHED = 100
@@ -70,19 +71,25 @@ def verify_point(
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return Verified(Verification(tolerance=tol), Status.NOT_VERIFIED, "the point is not finite")
     known = {(fact.of, fact.fact): fact for fact in facts if fact.holds}
-    from bileveldsl.verify import constrained  # with what it solves the follower by
-
     program, named = problem.program, {**problem.x.unpack(x), **problem.y.unpack(y)}
     values = {variable.symbol: named[variable.name] for variable in program.variables}
     if _by_gradients(program):
         measured = smooth.measure(problem, x, y, known, seed, tol)
         if measured.gap is None and not measured.doubt and measured.better <= tol and problem.ny <= SEARCHED:
-            gap, method, better = constrained.lower_gap(program.lower[0], values, float(problem.f(x, y)), None, seed)
-            if gap is not None:
-                measured = replace(measured, gap=gap, method=method, better=better)
+            measured = _searched(measured, program.lower[0], values, float(problem.f(x, y)), seed)
     else:
+        from bileveldsl.verify import constrained  # with the solvers of the follower's problem
+
         measured = constrained.measure(program, values, known, duals or {}, seed, tol)
     return judge(measured, tol, bound)
+
+
+def _searched(m: Measured, lower: Level, values: Mapping[Symbol, np.ndarray], f: float, seed: int) -> Measured:
+    """The measurements with the gap that a global search for the follower's answer leaves, if it comes to an end."""
+    from bileveldsl.verify.constrained import lower_gap
+
+    gap, method, better = lower_gap(lower, values, f, None, seed)
+    return m if gap is None else replace(m, gap=gap, method=method, better=better)
 
 
 def _by_gradients(program: Program) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,10 +18,14 @@ if TYPE_CHECKING:
     from bileveldsl.certify.facts import Fact
     from bileveldsl.execute.problem import CompiledProblem
 
+PL_BOUND = "gradient-bound"
+"""How a gap is found where the follower's objective satisfies the Polyak-Lojasiewicz inequality."""
+
 RANDOM_STARTS = 20
 SEARCHES = 5
 REST = 1e-10  # largest entry of a (projected) gradient that is taken for zero
 DENSE_LIMIT = 1500
+FLAT = 1e-7  # curvature relative to the largest that may be zero, where the point is accurate to its root
 
 
 def measure(
@@ -40,10 +46,15 @@ def measure(
     bends = [known[of, name] for name in ("convex", "strongly_convex") if (of, name) in known]
     strong = known.get((of, "strongly_convex"))
     gap, method, better = lower_gap(problem, x, y, bool(bends), strong.constant if strong else None, seed, tol)
+    inequality = known.get((of, "pl"))
+    if gap is None and inequality is not None and inequality.constant and inequality.x == "box":
+        gap, method = pl_gap(problem, x, y, inequality.constant, better), PL_BOUND
+        if inequality.verdict == "assumed":
+            method = f"{PL_BOUND} (PL assumed)"
     if method == "convex-solve" and any(fact.verdict == "assumed" for fact in bends):
         method = "convex-solve (convexity assumed)"
-    gradient = hypergradient(problem, x, y)
-    rest = None if gradient is None else projected_norm(x, gradient, problem.x_lower, problem.x_upper)
+    found = _hypergradient(problem, x, y, tol)
+    rest = None if found is None else found.rest(x, problem.x_lower, problem.x_upper)
     at_rest = rest is not None and rest <= tol
     norm = "the hyper-gradient norm is unknown" if rest is None else f"hyper-gradient norm {rest:.1e}"
     if rest is not None and not at_rest:
@@ -78,6 +89,13 @@ def lower_gap(
     finite = [v for v in values if np.isfinite(v)]
     better = (value - min(finite)) / scale if finite else 0.0
     return None, "multi-start", max(better, 0.0)
+
+
+def pl_gap(problem: CompiledProblem, x: np.ndarray, y: np.ndarray, mu: float, better: float) -> float | None:
+    """A bound of the relative gap by |f_y|^2 <= 2 mu gap turned round; no less than what was seen to be possible."""
+    gradient = np.asarray(problem.grad_f_y(x, y))
+    bound = float(gradient @ gradient) / (2 * mu) / (1 + abs(float(problem.f(x, y))))
+    return max(bound, better) if np.isfinite(bound) else None
 
 
 def gap_bound(problem: CompiledProblem, x: np.ndarray, y: np.ndarray, modulus: float | None) -> float:
@@ -147,52 +165,84 @@ def _residual(problem: CompiledProblem, x: np.ndarray, y: np.ndarray) -> float:
 # ---- the leader -----------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class HyperGradient:
+    """The gradient of phi, and how steeply F falls among what may be ties of the follower."""
+
+    gradient: np.ndarray
+    ties: float
+
+    def rest(self, x: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:
+        """The length of both together, the gradient's within the bounds of x."""
+        return math.hypot(projected_norm(x, self.gradient, lower, upper), self.ties)
+
+
 def hypergradient(problem: CompiledProblem, x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
     """F_x - f_xy w with f_yy w = F_y, or None where that equation has no solution.
 
     A singular f_yy is allowed when F_y lies in its range (Chen, Xu, Zhang 2024, Lemma G.7): then w is any solution.
     With bounds on y, only the components that are free to move take part.
     """
+    found = _hypergradient(problem, x, y, 0.0)
+    return None if found is None else found.gradient
+
+
+def _hypergradient(problem: CompiledProblem, x: np.ndarray, y: np.ndarray, tol: float) -> HyperGradient | None:
     upper_x, upper_y = (np.asarray(g) for g in problem.grad_F(x, y))
     free = _free(y, np.asarray(problem.grad_f_y(x, y)), problem.y_lower, problem.y_upper)
-    w = np.zeros(y.size)
+    w, ties = np.zeros(y.size), 0.0
     if free.any():
-        solution = _solve_adjoint(problem, x, y, upper_y, free)
+        solution = _solve_adjoint(problem, x, y, upper_y, free, tol)
         if solution is None:
             return None
-        w[free] = solution
+        w[free], ties = solution
     gradient = upper_x - np.asarray(problem.cross(x, y, w))
-    return gradient if np.isfinite(gradient).all() else None
+    return HyperGradient(gradient, ties) if np.isfinite(gradient).all() else None
 
 
 def _solve_adjoint(
-    problem: CompiledProblem, x: np.ndarray, y: np.ndarray, right: np.ndarray, free: np.ndarray
-) -> np.ndarray | None:
-    count = int(free.sum())
+    problem: CompiledProblem, x: np.ndarray, y: np.ndarray, right: np.ndarray, free: np.ndarray, nothing: float
+) -> tuple[np.ndarray, float] | None:
+    """w, and the length of the part of F_y outside the range of f_yy, where that is more than rounding.
+
+    A part of at most `nothing` is allowed: where F_y itself is hardly more than rounding, no part of it is small
+    relative to it.
+    """
     target = right[free]
     norm = float(np.linalg.norm(target))
-    if norm == 0:
-        return np.zeros(count)
 
     def product(v: np.ndarray) -> np.ndarray:
         full = np.zeros(y.size)
         full[free] = v
         return np.asarray(problem.hvp(x, y, full))[free]
 
+    for solution in _least_squares(problem, x, y, free, target, product) if norm > 0 else (target,):
+        residual = float(np.linalg.norm(product(solution) - target))
+        if residual <= 1e-6 * norm:
+            return solution, 0.0
+        if residual <= nothing:
+            return solution, residual
+    return None
+
+
+def _least_squares(
+    problem: CompiledProblem, x: np.ndarray, y: np.ndarray, free: np.ndarray, target: np.ndarray,
+    product: Callable[[np.ndarray], np.ndarray],
+) -> Iterator[np.ndarray]:  # fmt: skip
+    """Solutions of f_yy w = target, the most accurate first, then with more of f_yy taken for zero."""
+    count = target.size
     if count <= DENSE_LIMIT:
         matrix = np.asarray(problem.hessian_yy(x, y))[np.ix_(free, free)]
         if not np.isfinite(matrix).all():
-            return None
+            return
         values, vectors = np.linalg.eigh(matrix)
-        kept = np.abs(values) > count * np.finfo(float).eps * np.abs(values).max()
-        solution = vectors[:, kept] @ ((vectors[:, kept].T @ target) / values[kept])
-    else:
-        operator = LinearOperator((count, count), matvec=product, rmatvec=product, dtype=float)
-        solution = minres(operator, target, rtol=1e-13, maxiter=20 * count)[0]
-        if np.linalg.norm(product(solution) - target) > 1e-8 * norm:
-            solution = lsmr(operator, target, atol=1e-14, btol=1e-14, maxiter=20 * count)[0]
-    residual = float(np.linalg.norm(product(solution) - target))
-    return solution if residual <= 1e-6 * norm else None
+        for zero in (count * np.finfo(float).eps, FLAT):
+            kept = np.abs(values) > zero * np.abs(values).max()
+            yield vectors[:, kept] @ ((vectors[:, kept].T @ target) / values[kept])
+        return
+    operator = LinearOperator((count, count), matvec=product, rmatvec=product, dtype=float)
+    yield minres(operator, target, rtol=1e-13, maxiter=20 * count)[0]
+    yield lsmr(operator, target, atol=1e-14, btol=1e-14, maxiter=20 * count)[0]
 
 
 def _free(y: np.ndarray, gradient: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:

@@ -44,16 +44,18 @@ def verify_solution(
     BlvError
         E63x for an object that is no solution of this model.
     """
-    from bileveldsl.certify.claims import check_claims
-    from bileveldsl.certify.lower_level import certify
     from bileveldsl.execute.engine import engine
     from bileveldsl.execute.problem import compile_problem
     from bileveldsl.inputs import packed, parameter_values
+    from bileveldsl.known import known_facts
     from bileveldsl.reduce import REDUCTIONS, Point, reduce_program
 
     solution = Solution.from_json(stored)
     program = model.program(**parameter_values(model, set or {}, data))
-    facts, _ = check_claims(program, certify(program))
+    known = known_facts(model, program)
+    if known.interrupted:
+        raise KeyboardInterrupt
+    facts = known.facts
     reduced = reduce_program(program, REDUCTIONS, facts)
     problem = compile_problem(reduced.program, engine("numpy"), reduced.facts)
     x, y = packed(problem.x, solution), packed(problem.y, solution)

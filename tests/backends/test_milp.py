@@ -346,6 +346,58 @@ def test_an_assumed_big_m_is_told_of_and_proves_nothing():
     assert any("assumed" in note and "1000" in note for note in monitor.notes)
 
 
+# ---- products with binary variables -----------------------------------------------------------
+
+PRODUCTS = """model products
+dim n = 2
+upper {{
+  var x[n] : binary
+  var z in [-2, 4]
+  minimize {a}*z + {b}*y + {c}*x[0]*z + {d}*x[1]*y - x[0] + {e}*x[0]*x[1]
+  own: {f}*x[0]*z + {g}*x[1]*y + z <= {h}
+  pair: -4 <= x[0]*y - x[1]*z <= 3
+}}
+lower {{ var y; minimize {i}*y + x[0]*y; floor: y >= z - x[1] - 2; most: y <= 5 - z }}
+"""
+small = st.integers(-2, 2)
+
+
+def best_of_all_choices(a, b, c, d, e, f, g, h, i):
+    """A linear program in z and y for each choice of the binaries; the follower is at one end, or anywhere."""
+    best = math.inf
+    for p, q in itertools.product((0, 1), repeat=2):
+        below, above = ([1.0, -1.0], 2.0 + q), ([1.0, 1.0], 5.0)  # z - y <= 2 + q, z + y <= 5
+        slope = i + p
+        held = [below] if slope > 0 else [above] if slope < 0 else []
+        rows = [below, above, ([f * p + 1.0, g * q], float(h)), ([-q, p], 3.0), ([q, -p], 4.0)]
+        result = linprog(
+            [a + c * p, b + d * q], [row for row, _ in rows], [right for _, right in rows],
+            [row for row, _ in held] or None, [right for _, right in held] or None, [(-2, 4), (None, None)],
+        )  # fmt: skip
+        assert result.status in (0, 2)
+        best = min(best, result.fun - p + e * p * q if result.status == 0 else math.inf)
+    return best
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(st.tuples(*[small] * 7), st.integers(0, 4), small, st.sampled_from(["branch", "binaries"]))
+def test_products_with_binary_variables_equal_all_choices_of_these(weights, h, i, method):
+    numbers = {**dict(zip("abcdefg", weights, strict=True)), "h": h, "i": i}
+    raw, value = solved(PRODUCTS.format(**numbers), method=method)
+    best = best_of_all_choices(**numbers)
+    assert raw.status == ("infeasible" if best == math.inf else "converged")
+    if best < math.inf:
+        assert value == pytest.approx(best, abs=1e-6) and raw.bound == pytest.approx(best, abs=1e-5)
+
+
+def test_bounds_that_follow_from_rows_make_products_linear():
+    """Where x = 1 is paid for, z + y <= 6 leaves z = 4: 12 - 2; without, only 1."""
+    raw, value = solved("""model m
+        upper { var x : binary; var z; maximize 3*x*z - 2*x + 1; low: z >= -3; room: z + y <= 6 }
+        lower { var y in [2, 9]; minimize y }""")
+    assert (raw.status, -value, -raw.bound) == ("converged", pytest.approx(11), pytest.approx(11, abs=1e-5))
+
+
 REFUSED = {
     "integer variables (y)": "var x in [0, 1]; minimize x } lower { var y : integer in [0, 2]; minimize -y",
     "linear nor quadratic in its variables": "var x in [0, 1]; minimize x } lower { var y in [0, 1]; minimize exp(y)",
@@ -355,6 +407,7 @@ REFUSED = {
     "the leader's objective is neither": "var x in [0, 1]; minimize exp(x) } lower { var y in [0, 1]; minimize y",
     "strong duality": "var x in [0, 1]; minimize -x^2 } lower { var y in [0, 1]; minimize y",
     "own": "var x in [0, 1]; minimize x; own: x*y <= 1 } lower { var y in [0, 1]; minimize y",
+    "binary and a bounded": "var x : binary; var z; minimize x; own: x*z <= 1 } lower { var y in [0, 1]; minimize y",
 }  # fmt: skip
 
 

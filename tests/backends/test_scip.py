@@ -10,15 +10,20 @@ from hypothesis import strategies as st
 
 import bileveldsl as blv
 from bileveldsl.backend import parse_options
+from bileveldsl.calculus.expr import constant
 from bileveldsl.certify.claims import check_claims
 from bileveldsl.certify.lower_level import certify
 from bileveldsl.execute.engine import engine
 from bileveldsl.execute.monitor import Monitor
 from bileveldsl.execute.problem import compile_problem
+from bileveldsl.program import Constraint
 from bileveldsl.reduce import REDUCTIONS, reduce_program
+from bileveldsl.single_level.program import SingleLevel
 
 pytest.importorskip("pyscipopt")
 from bileveldsl.backends.scip import Scip
+
+from bileveldsl.single_level.closing import Closing
 
 
 def answered(text, status="globally_optimal", **settings):
@@ -70,6 +75,17 @@ KNOWN = {
     "two wells of which the leader likes the wrong one": (
         "upper { var x in [0.1, 1]; minimize (y - 1)^2 + x^2 }; "
         "lower { var y in [-2, 2]; minimize (y^2 - 1)^2 + x*y/2 }", None),
+    "an answer on a row that moves with the leader": (
+        "upper { var x in [0, 4]; minimize (x - 0.5)^2 + (y - 2)^2 }; "
+        "lower { var y; minimize y^3 - 3*y; c: y >= x - 3 }", 1.25),
+    "an answer that is as good as one on a row": (
+        "upper { var x in [-3, 2]; minimize (y + 1)^2 }; lower { var y; minimize y^3 - 3*y; c: y >= x }", 1),
+    "wells that grow out of a flat minimum": (
+        "upper { var x in [-1, 1]; minimize x*y - x + 10*y^2 }; lower { var y in [-1, 1]; "
+        "minimize y^4/2 - x*y^2 }", 0),
+    "a maximum between two wells": (
+        "upper { var x in [-1, 1]; minimize (x + 0.5)^2 + y^2/2 }; lower { var y in [-1, 1]; "
+        "minimize x*y^2/2 + y^4/4 }", 0.1875),
     "integers of Moore and Bard": (
         "upper { var x : integer in [0, 8]; minimize -x - 10*y }; lower { var y : integer in [0, 6]; minimize y; "
         "a: -25*x + 20*y <= 30; b: x + 2*y <= 10; c: 2*x - y <= 15; d: 2*x + 10*y >= 15 }", -22),
@@ -99,6 +115,34 @@ def test_known_global_optima(name):
     bound = solution.verification.global_bound
     assert bound == pytest.approx(expected, abs=2e-4)
     assert solution.verification.lower_gap <= 1e-6
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("an answer on a row that moves with the leader", 6),
+        ("an answer that is as good as one on a row", 15),
+        ("wells that grow out of a flat minimum", 4),
+        ("a maximum between two wells", 4),
+        ("a kink", 8),
+    ],
+)
+def test_few_relaxations_are_needed(name, most):
+    found = raw_point(f"model m; {KNOWN[name][0]}", Monitor(time_limit=20.0))
+    assert found.status == "converged" and found.iterations <= most
+
+
+def test_where_the_best_of_all_points_is_an_answer_no_conditions_are_written(monkeypatch):
+    """Cosines in one product, whose conditions of optimality are very long."""
+    monkeypatch.setattr(Closing, "_model", lambda *_: pytest.fail("not needed"))
+    n = 6
+    product = "*".join(f"cos(x[{i}]*y[{i}]/{i + 1})" for i in range(n))
+    found = raw_point(
+        f"model m; dim n = {n}; upper {{ var x[n] in [-2, 2]; minimize sumsq(x - 1) + sumsq(y) }}; "
+        f"lower {{ var y[n] in [-3, 3]; minimize exp(sumsq(x*y)/4000 - {product} + 1) }}"
+    )
+    assert found.status == "converged" and found.iterations == 1
+    assert found.x == pytest.approx(np.ones(n), abs=1e-5) and found.y == pytest.approx(np.zeros(n), abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -289,7 +333,10 @@ HARD = (
 def test_a_time_limit_is_kept_and_what_is_known_is_returned():
     monitor = Monitor(time_limit=2.0)
     found = raw_point(HARD, monitor)
-    assert found.status == "limit" and "time limit" in found.message and monitor.elapsed < 10
+    assert found.status == "limit" and "time limit of 2 s" in found.message and monitor.elapsed < 10
+    convex = HARD.replace("(y[i]^2 - 1)^2 + x[i]*sin(2*y[i])", "(y[i] - x[i])^2")
+    found = raw_point(convex.replace("n = 6", "n = 9"), Monitor(time_limit=1.0))
+    assert found.status == "limit" and "time limit of 1 s" in found.message
 
 
 def test_a_limit_of_relaxations_is_kept():
@@ -306,3 +353,23 @@ def test_the_gap_decides_when_to_stop():
     )
     rough, fine = raw_point(text, gap=1.0), raw_point(text, gap=1e-6)
     assert rough.iterations <= fine.iterations and rough.bound <= fine.bound + 1e-6
+
+
+def test_at_the_edge_of_a_root_there_are_no_first_order_conditions():
+    """(y - x)^0.4 is least at y = x, where its slope is infinite: (x - 0.5)^2 + x is least at 0, y = x there."""
+    found = raw_point("model m; upper { var x in [0, 1]; minimize (x - 0.5)^2 + y }; "
+                      "lower { var y in [0, 2]; minimize (y - x)^0.4 + 0.1*y }", Monitor(time_limit=10.0))  # fmt: skip
+    assert found.status in ("converged", "limit") and found.bound <= 0.25 + 1e-5
+    if found.status == "converged":
+        assert found.x == pytest.approx(0, abs=1e-3) and found.y == pytest.approx(0, abs=1e-3)
+
+
+def test_the_followers_answer_counts_where_no_search_among_its_best_ones_ends(monkeypatch):
+    def without_points(program, values, *_):
+        never = Constraint("never", constant(1), None, constant(0), (), program.upper.span)
+        leader = {symbol: values[symbol] for symbol in program.upper.symbols}
+        return SingleLevel(program.lower[0].variables, program.upper.objective, (never,), (), leader)
+
+    monkeypatch.setattr("bileveldsl.single_level.closing.best_response", without_points)
+    found = raw_point(f"model m; {KNOWN['two wells of which the leader likes the wrong one'][0]}", max_iterations=1)
+    assert found.status == "limit" and np.isfinite(found.y).all() and found.y[0] < -0.9

@@ -1,6 +1,9 @@
 """Linear, quadratic and mixed-integer programs by HiGHS: values, multipliers, and the truth about failures."""
 
+import _thread
 import math
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -138,3 +141,21 @@ def test_tangents_give_what_the_quadratic_solver_gives(seed, monkeypatch):
     assert found.bound <= found.objective
     for label in expected.duals:
         assert found.duals[label] == pytest.approx(expected.duals[label], abs=1e-4)
+
+
+def test_an_interrupt_stops_a_long_linear_program():
+    """A large one that takes many seconds; without a stop the test would take as long."""
+    source = np.random.default_rng(0)
+    size = 3000
+    matrix = sparse.random_array((size, size), density=0.05, format="csr", rng=source)
+    linear = Linear(
+        (), Layout((Part("z", (size,), slice(0, size)),), size), np.zeros(size), np.full(size, INF),
+        np.zeros(size, dtype=bool), source.uniform(1, 2, size), 0.0, None, matrix, source.uniform(1, 2, size),
+        np.full(size, INF), {}, {}, Pairs(*(np.zeros(0, dtype=np.int64),) * 3),
+    )  # fmt: skip
+    relaxation = Relaxation(linear)
+    threading.Timer(0.5, _thread.interrupt_main).start()
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        relaxation.solve()
+    assert time.monotonic() - begin < 2.5

@@ -16,6 +16,7 @@ from bileveldsl.single_level.unsupported import Unsupported
 
 pytest.importorskip("pyscipopt")
 from bileveldsl.single_level.scip import ScipModel
+from bileveldsl.single_level.scip_expressions import scip_expressions
 
 
 def single(body, head=""):
@@ -215,3 +216,30 @@ def test_progress_is_told_and_an_exhausted_limit_stops_the_search():
     found = ScipModel(hard).solve(monitor=monitor)
     assert found.status in ("limit", "optimal") and monitor.elapsed < 20
     assert events and all(event.measures["bound"] <= found.objective + 1e-6 for event in events)
+
+
+def test_products_of_long_sums_are_not_multiplied_out():
+    """40 by 40 terms: written out, SCIP would get 1,600 products; the least of the model is at (a, b) = (1, -1)."""
+    sums = " + ".join(f"{k}*x[{k}]" for k in range(1, 40)), " + ".join(f"{k}*y[{k}]" for k in range(1, 40))
+    program = single(f"var x[n] in [0, 1]; var y[n] in [-1, 1]; minimize ({sums[0]}) * ({sums[1]})", "dim n = 40")
+    model = ScipModel(program)
+    assert sum(1 for _ in model.model.getVars()) <= 81
+    expressions = scip_expressions(program.objective, (), model.variables, {})
+    assert not hasattr(expressions[()], "terms")
+    answer = model.solve(1e-6)
+    assert answer.objective == pytest.approx(-float(sum(range(1, 40)) ** 2), rel=1e-6)
+
+
+def test_what_scip_complains_of_is_not_printed(capfd):
+    """SCIP prints errors itself, whatever the verbosity: here that of a setting which has no such value."""
+    model = ScipModel(single("var x in [0, 9]; var y in [0, 9]; minimize sin(3*x)*cos(y) + sin(x*y)"))
+    told = []
+
+    class Complains(Monitor):
+        def bounds(self, objective, bound, iteration):
+            with pytest.raises(Exception):  # noqa: B017 - PySCIPOpt raises nothing more special
+                model.model.setParam("limits/gap", -1.0)
+            told.append(iteration)
+
+    assert model.solve(1e-3, Complains()).status == "optimal" and told
+    assert capfd.readouterr() == ("", "")

@@ -17,7 +17,7 @@ from bileveldsl.reduce.strong_duality import has_convex_objective, linearized
 from bileveldsl.single_level.branch import Search
 from bileveldsl.single_level.highs import Relaxation
 from bileveldsl.single_level.linear import flatten
-from bileveldsl.single_level.response import FollowerResponse
+from bileveldsl.single_level.linear_follower import FollowerResponse
 
 TOLL = """model toll
 set NODES = ["o", "p", "d"]

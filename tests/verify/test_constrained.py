@@ -11,8 +11,9 @@ from bileveldsl.certify.lower_level import certify
 from bileveldsl.execute.engine import numpy_engine
 from bileveldsl.execute.problem import compile_problem
 from bileveldsl.reduce import REDUCTIONS, reduce_program
+from bileveldsl.single_level.program import Answer
 from bileveldsl.solution import Status
-from bileveldsl.verify import verify_point, verify_solution
+from bileveldsl.verify import constrained, verify_point, verify_solution
 
 CAPPED = """model capped
 upper { var x in [0, 4]; minimize (x - 3)^2 + y; budget: x + y <= 6 }
@@ -203,3 +204,13 @@ def test_a_stored_solution_without_the_prices_is_refused(stored):
     with pytest.raises(BlvError) as caught:
         verify_solution(loads(PRICED), solution)
     assert caught.value.diagnostics[0].code == "E635" and "cap" in caught.value.diagnostics[0].message
+
+
+@pytest.mark.parametrize("f", ["exp(y) - x*y", "abs(y - x) + exp(y)"])
+def test_each_way_to_the_minimum_of_a_convex_follower_is_tried_once(monkeypatch, f):
+    calls = []
+    monkeypatch.setattr(constrained, "solve_nlp", lambda *_, **__: calls.append(1) or Answer("failed"))
+    monkeypatch.setattr(constrained.scip, "missing", lambda: "SCIP is not installed")
+    found = measured(f"model m; upper {{ var x in [0, 1]; minimize x }}; lower {{ var y in [0, 1]; minimize {f}; "
+                     "c: y <= x }", 0.5, 0.25)  # fmt: skip
+    assert len(calls) == 1 and found.status is Status.NOT_VERIFIED and found.verification.lower_gap is None
