@@ -5,8 +5,10 @@ the answer), q = f(x, y) - f(x, u) with u held fixed, and (x, y) moves against
 
     d = grad F + [barrier - <grad F, grad q>]_+ / |grad q|^2  grad q,     barrier = eta |grad q|^2  or  eta q,
 
-the vector nearest to grad F along which q falls at the rate of the barrier. First-order; its accuracy is that of the
-step size, which therefore shrinks. Bounds are kept by projection.
+the vector nearest to grad F along which q falls at the rate of the barrier. Its accuracy is that of the step size,
+which therefore shrinks. The error of x is proportional to the step size, since (x, y) trails behind the multiplier,
+which grows without end: so x is reported as the line through two means of the run says for steps of length zero.
+Bounds are kept by projection.
 """
 
 from __future__ import annotations
@@ -16,11 +18,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from bileveldsl.backends.pbgd import boxes, polished
+from bileveldsl.backends.pbgd import Polish, boxes
 
 from bileveldsl.backend import Capabilities, Option, RawPoint, why_not
 from bileveldsl.execute.descent import Box, norm
-from bileveldsl.execute.driver import Report, run
+from bileveldsl.execute.driver import Report, Solver, run
+from bileveldsl.execute.polish import polished
 
 if TYPE_CHECKING:
     from bileveldsl.certify.facts import Fact
@@ -30,6 +33,10 @@ if TYPE_CHECKING:
     from bileveldsl.execute.problem import CompiledProblem
     from bileveldsl.program import Program
 
+APART = 1.5  # step sizes of means that x is extrapolated from, one by the other
+LATEST = 0.1  # share of the run that a mean is over
+SETTLED = 1000  # steps from which on the error is that of the step size
+NEAR = 0.05  # distance, relative, to which it may be
 POLISHING = 1000  # most gradients of the final follower's problem
 
 
@@ -59,11 +66,20 @@ class BOME:
 
     def solve(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> RawPoint:
         """Follow the barrier's direction, and report the follower's own answer."""
+        result = run(self.method(problem, options, monitor), problem, monitor, options["max_iterations"])
+        return self.finished(problem, options, monitor, result)
+
+    def method(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> Solver[Any]:
+        """The dynamic barrier with these settings."""
         both, follower = boxes(problem)
         settings = {name: options[name] for name in ("barrier", "eta", "inner", "alpha", "xi", "decay")}
-        solver = Barrier(**settings, box=both, follower=follower, tolerance=monitor.tolerance)
-        result = run(solver, problem, monitor, options["max_iterations"])
-        return polished(problem, follower, result, POLISHING)
+        return Barrier(**settings, box=both, follower=follower, tolerance=monitor.tolerance)
+
+    def finished(
+        self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor, result: RawPoint
+    ) -> RawPoint:
+        """The follower's answer at the end."""
+        return polished(problem, result, Polish(POLISHING))
 
 
 class State(NamedTuple):
@@ -73,6 +89,8 @@ class State(NamedTuple):
     value: Any
     norm: Any
     gap: Any
+    mean: tuple[Any, Any]  # of x and the step size over the last tenth of the run
+    marks: tuple[Any, Any, Any, Any]  # such means at two earlier times, the older first
     iteration: Any
 
 
@@ -107,7 +125,8 @@ class Barrier:
         lower = met(v, lambda w: xp.concatenate(oracles.grad_f(w[:nx], w[nx:])))
         upper = met(v, lambda w: xp.concatenate(oracles.grad_F(w[:nx], w[nx:])))
         curvatures = xp.stack([along_y, lower + upper])
-        return State(v, y, curvatures, oracles.F(x, y), xp.asarray(np.inf), xp.asarray(np.inf), 0)
+        infinite, nothing = xp.asarray(np.inf), (x, xp.asarray(0.0))
+        return State(v, y, curvatures, oracles.F(x, y), infinite, infinite, nothing, nothing + nothing, 0)
 
     def step(self, oracles: Oracles, state: State) -> State:
         engine, xp = oracles.engine, oracles.engine.xp
@@ -141,14 +160,27 @@ class Barrier:
         curvatures = xp.stack([xp.where(gap < 0, 2 * along_y, along_y), state.curvatures[1]])
         size = self.box.rest(engine, state.v, d)
         v = self.box.project(engine, state.v - xi * d)
-        return State(v, u, curvatures, value, size, gap, state.iteration + 1)
+        share = 1 / (1 + LATEST * state.iteration)
+        mean = tuple(old + share * (new - old) for old, new in zip(state.mean, (v[:nx], xi), strict=True))
+        fresh = (state.marks[3] == 0) | (state.marks[3] >= APART * mean[1])
+        marks = tuple(xp.where(fresh, *pair) for pair in zip((*state.marks[2:], *mean), state.marks, strict=True))
+        return State(v, u, curvatures, value, size, gap, mean, marks, state.iteration + 1)
 
     def terminate(self, state: State) -> Array:
         return (state.norm <= self.tolerance) & (state.gap <= self.tolerance**2)
 
     def report(self, state: State) -> Report:
+        measures = {"direction_norm": state.norm, "value_gap": state.gap}
+        return Report(self._extrapolated(state), state.u, state.value, measures)
+
+    def _extrapolated(self, state: State) -> Array:
+        """x for steps of length zero, on the line through means; x itself where they tell nothing or it is far."""
         nx = state.v.shape[0] - state.u.shape[0]
-        return Report(state.v[:nx], state.u, state.value, {"direction_norm": state.norm, "value_gap": state.gap})
+        x, (mean, now), (marked, before, *_) = state.v[:nx], state.mean, state.marks
+        known = (state.iteration >= SETTLED) & (before > 1.01 * now)
+        ahead = mean + now / (known * (before - now) + (1 - known)) * (mean - marked) - x
+        near = known & ((ahead @ ahead) ** 0.5 <= NEAR * (1 + (x @ x) ** 0.5))
+        return (x + near * ahead).clip(self.box.lower[:nx], self.box.upper[:nx])
 
     def work(self, state: State) -> Mapping[str, int]:
         steps = int(state.iteration)

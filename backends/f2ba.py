@@ -23,7 +23,8 @@ import numpy as np
 
 from bileveldsl.backend import Capabilities, Option, RawPoint, why_not
 from bileveldsl.execute.descent import Box, Descending, method, norm
-from bileveldsl.execute.driver import Report, run
+from bileveldsl.execute.driver import Report, Solver, run
+from bileveldsl.execute.polish import polished
 
 if TYPE_CHECKING:
     from bileveldsl.certify.facts import Fact
@@ -37,7 +38,7 @@ LARGEST, SMALLEST = 1e-1, 1e-5  # penalties
 MEMORY = 40
 RECENT = 5  # values that the nonmonotone line search compares with
 SHORTEST = 1e-9  # step of the line search, relative
-ACCURACY = 1e-2  # of the inner problems, relative to the hyper-gradient
+ACCURACY = 1e-3  # of the inner problems, relative to the hyper-gradient
 POLISH = 1e-12
 UNCERTIFIED = {"sigma": 0.01, "K": 50, "tau": 0.1, "eta": 0.01}  # of form = paper where no constant is known
 NO_MINIMUM = "the penalty function has no finite minimum over the follower's variables"
@@ -75,44 +76,49 @@ class F2BA:
 
         F at y_s lies below phi (by O(sigma)), since y_s pays for it in f.
         """
+        result = run(self.method(problem, options, monitor), problem, monitor, options["max_iterations"])
+        return self.finished(problem, options, monitor, result)
+
+    def method(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> Solver[Any]:
+        """The form that the options ask for."""
         box = problem.x_lower, problem.x_upper
         if options["form"] == "paper":
             settings = {name: options[name] for name in ("sigma", "K", "tau", "eta")}
             if None in settings.values():
-                known = theorem(problem.program, monitor.tolerance) or UNCERTIFIED
+                known = theorem(problem.program, problem.facts, monitor.tolerance) or UNCERTIFIED
                 settings = {name: known[name] if value is None else value for name, value in settings.items()}
-            solver: Any = Published(**settings, box=box, tolerance=monitor.tolerance)
-        else:
-            central = options["form"] == "central"
-            order = options["order"] or (2 if central else 1)
-            sigmas = (LARGEST, SMALLEST) if options["sigma"] is None else (options["sigma"],) * 2
-            at = nodes(order, central)
-            inner = method(options["inner_method"], problem.ny, modes(at))
-            solver = Penalty(at, sigmas, order, inner, options["inner"], monitor.tolerance, Box(*box))
-        result = run(solver, problem, monitor, options["max_iterations"])
-        if monitor.stopped == "not finite" and monitor.best is None:
+            return Published(**settings, box=box, tolerance=monitor.tolerance)
+        central = options["form"] == "central"
+        order = options["order"] or (2 if central else 1)
+        sigmas = (LARGEST, SMALLEST) if options["sigma"] is None else (options["sigma"],) * 2
+        at = nodes(order, central)
+        inner = method(options["inner_method"], problem.ny, modes(at))
+        return Penalty(at, sigmas, order, inner, options["inner"], monitor.tolerance, Box(*box))
+
+    def finished(
+        self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor, result: RawPoint
+    ) -> RawPoint:
+        """The follower's answer at the end; where nothing was finite though F and f are, the penalty is to blame."""
+        if result.status == "failed" and not result.measures:
             values = problem.F(result.x, result.y), problem.f(result.x, result.y)
             if np.isfinite(values).all():
                 result = replace(result, message=NO_MINIMUM)
-        return polished(problem, result, options["inner"])
+        return polished(problem, result, Polish(options["inner"]))
 
 
-def polished(problem: CompiledProblem, result: RawPoint, most: int) -> RawPoint:
-    """The same x with the follower's answer, computed to rounding."""
-    engine, descent = problem.engine, method("quasi-newton", problem.ny)
+@dataclass(frozen=True)
+class Polish:
+    """The follower's answer to rounding, by at most so many gradients."""
 
-    def polish(constants: Any, x: Array, y: Array) -> tuple[Array, Array]:
-        oracles = problem.bind(constants)
+    most: int
+
+    def __call__(self, problem: CompiledProblem, oracles: Oracles, x: Array, y: Array) -> tuple[Array, dict[str, Any]]:
+        engine, descent = oracles.engine, method("quasi-newton", problem.ny)
         chain, count = descent.descend(
             engine, lambda y: oracles.value_and_grad_f_y(x, y), descent.begin(engine, y),
-            lambda g: norm(engine.xp, g), POLISH, most,
+            lambda g: norm(engine.xp, g), POLISH, self.most,
         )  # fmt: skip
-        return chain.y, count
-
-    y, count = engine.jit(polish)(problem.constants.arrays, engine.asarray(result.x), engine.asarray(result.y))
-    problem.count(g=int(count), grad_g=int(count))
-    y = np.array(y, dtype=float)
-    return replace(result, y=y if np.isfinite(y).all() else result.y)
+        return chain.y, {"g": count, "grad_g": count}
 
 
 # ---- difference quotients -------------------------------------------------------------------
@@ -199,8 +205,13 @@ class Penalty:
         xp = oracles.engine.xp
         rough = xp.maximum(self.tolerance, 0.1 * state.sigma**self.order)
         goal = xp.where(state.sigma > 1.5 * self.sigmas[1], rough, self.tolerance)
-        rests = (state.norm <= goal) | state.leader.stuck
+        rests = self._rests(oracles, state.leader, state.norm, goal) | state.leader.stuck
         return oracles.engine.cond(rests, lambda: self._shrink(oracles, state), lambda: self._move(oracles, state))
+
+    def _rests(self, oracles: Oracles, leader: Descending, size: Array, goal: Any) -> Array:
+        """Whether the hyper-gradient is small, and no long step of a flat function is worth more than a hundredth."""
+        worth = self.box.promise(oracles.engine, leader)
+        return (size <= goal) & (worth <= 1e-2 * goal * (1 + oracles.engine.xp.abs(leader.value)))
 
     def _shrink(self, oracles: Oracles, state: State) -> State:
         """A tenfold smaller penalty at the same x; converged if the hyper-gradient vanishes there, too."""
@@ -213,7 +224,7 @@ class Penalty:
         found = self._evaluate(oracles, sigma, ACCURACY * self.tolerance, leader.x, begin, leader.calls)
         size = self.box.rest(engine, leader.x, found[1])
         new = self.box.begin(engine, leader.x, *found)._replace(memory=leader.memory)
-        return State(new, sigma, size, (size <= self.tolerance) | last)
+        return State(new, sigma, size, self._rests(oracles, new, size, self.tolerance) | last)
 
     def _move(self, oracles: Oracles, state: State) -> State:
         xp = oracles.engine.xp
@@ -260,19 +271,18 @@ class Penalty:
 # ---- Algorithm 2 as published ---------------------------------------------------------------
 
 
-def theorem(program: Program, tolerance: float) -> dict[str, Any] | None:
-    """The settings of Theorem 4.1 from certified constants, or None where f has none.
+def theorem(program: Program, facts: Iterable[Fact], tolerance: float) -> dict[str, Any] | None:
+    """The settings of Theorem 4.1 from certified constants of the follower, or None where f has none.
 
     mu and L_g are those of f, L_f that of F in y; l is the largest of those certified (C_f and the Lipschitz constants
     of the Hessians are not), kappa = l / mu. eta is 1 / (2 L_phi) with L_phi = 4 l kappa^3, which bounds it for
     quadratic followers; sigma stays above the level at which differences are rounding.
     """
-    from bileveldsl.certify.claims import check_claims
     from bileveldsl.certify.lower_level import certify
 
     (lower,) = program.lower
     leader = replace(lower, objective=program.upper.objective, sense=program.upper.sense, claims=())
-    below = {fact.fact: fact.constant for fact in check_claims(program, certify(program))[0] if fact.holds}
+    below = {fact.fact: fact.constant for fact in facts if fact.holds and fact.of == f"{lower.name}.objective"}
     above = {fact.fact: fact.constant for fact in certify(replace(program, lower=(leader,))) if fact.holds}
     mu, L_g, L_f = below.get("pl"), below.get("smooth"), above.get("smooth") or 0.0
     if not (mu and L_g):

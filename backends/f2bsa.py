@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bileveldsl.backends.f2ba import UNCERTIFIED, nodes, polished, slope, theorem
+from bileveldsl.backends.f2ba import UNCERTIFIED, Polish, nodes, slope, theorem
 
 from bileveldsl.backend import Capabilities, Option, RawPoint, why_not
 from bileveldsl.execute.driver import guarded
+from bileveldsl.execute.polish import polished
 from bileveldsl.execute.problem import CompiledProblem
 from bileveldsl.execute.sampling import Batch, NotSampled, sample_program
 
@@ -69,7 +70,7 @@ class F2BSA:
         search = Search(problem, dict(options), monitor)
         with np.errstate(all="ignore"):  # values tell
             result = guarded(search.run, problem, monitor)
-        return polished(problem, result, options["inner"])
+        return polished(problem, result, Polish(options["inner"]))
 
 
 def inner_steps(L: float, mu: float, sigma: float, epsilon: float, delta: float) -> int:
@@ -84,12 +85,11 @@ def next_distance(L: float, mu: float, sigma: float, epsilon: float, delta: floa
 
 @dataclass
 class Search:
-    """One run; `epochs` counts how often all sampled data was gone through."""
+    """One run of the method on a problem."""
 
     problem: CompiledProblem
     options: dict[str, Any]
     monitor: Monitor
-    epochs: float = 0.0
     curvature: float = 0.0
     known: dict[str, Any] = field(default_factory=dict)
 
@@ -98,9 +98,10 @@ class Search:
         self.batches: tuple[Batch, ...] = tuple(batch for found in batches.values() for batch in found)
         self.sampled = CompiledProblem(program, self.problem.engine) if self.batches else self.problem
         self.random = np.random.default_rng(self.monitor.seed)
+        self.before = self.problem.work["epochs"]
         self.paper = self.options["form"] == "paper"
         if self.paper:
-            self.known = theorem(self.problem.program, self.options["epsilon"]) or UNCERTIFIED
+            self.known = theorem(self.problem.program, self.problem.facts, self.options["epsilon"]) or UNCERTIFIED
         self.nodes = nodes(1, False) if self.paper else nodes(2, True)
         self.sigma = self.options["sigma"] or self.known.get("sigma") or 1e-3
         self.sigmas, self.weights = self.sigma * self.nodes, slope(self.nodes) / self.sigma
@@ -121,8 +122,12 @@ class Search:
 
     def count(self) -> None:
         """A call of an oracle on a batch counts as one."""
-        self.epochs += self.share
-        self.problem.count(**dict.fromkeys(("f", "g", "grad_f", "grad_g"), self.nodes.size))
+        self.problem.count(**dict.fromkeys(("f", "g", "grad_f", "grad_g"), self.nodes.size), epochs=self.share)
+
+    @property
+    def epochs(self) -> float:
+        """How often this run has gone through all sampled data."""
+        return self.problem.work["epochs"] - self.before
 
     def run(self) -> RawPoint:
         problem, options = self.problem, self.options
@@ -189,6 +194,7 @@ class Search:
         problem = self.problem
         value, gradient = problem.penalty_mean(x, chains, self.sigmas, self.weights)
         residual = np.asarray(problem.penalty_sum(x, chains, self.sigmas)[1]).reshape(problem.ny, -1) @ self.weights
+        problem.count(epochs=2.0)
         rest = x - np.clip(x - np.asarray(gradient), problem.x_lower, problem.x_upper)
         norm = max(float(np.linalg.norm(rest)), float(np.linalg.norm(residual)))
         y = chains.reshape(problem.ny, -1).mean(axis=1)

@@ -13,7 +13,7 @@ v has the gradient f_x(x, z) at a minimizer z, so nothing but gradients is neede
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +21,8 @@ import numpy as np
 
 from bileveldsl.backend import Capabilities, Option, RawPoint, why_not
 from bileveldsl.execute.descent import Box, Descending, norm
-from bileveldsl.execute.driver import Report, run
+from bileveldsl.execute.driver import Report, Solver, run
+from bileveldsl.execute.polish import polished
 
 if TYPE_CHECKING:
     from bileveldsl.certify.facts import Fact
@@ -62,16 +63,24 @@ class PBGD:
 
     def solve(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> RawPoint:
         """Minimize the penalized objective, and report the follower's own answer, never that of the penalty."""
+        result = run(self.method(problem, options, monitor), problem, monitor, options["max_iterations"])
+        return self.finished(problem, options, monitor, result)
+
+    def method(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> Solver[Any]:
+        """The form that the options ask for."""
         both, follower = boxes(problem)
         if options["form"] == "paper":
             gamma = options["gamma"] or 10.0
-            solver: Any = Published(gamma, options["inner"] or 10, options["alpha"] or 0.1 / gamma, options["beta"],
-                                    both, follower, monitor.tolerance)  # fmt: skip
-        else:
-            gammas = (SMALLEST, LARGEST) if options["gamma"] is None else (options["gamma"],) * 2
-            solver = Penalized(gammas, options["inner"] or 1000, both, follower, monitor.tolerance)
-        result = run(solver, problem, monitor, options["max_iterations"])
-        return polished(problem, follower, result, options["inner"] or 1000)
+            return Published(gamma, options["inner"] or 10, options["alpha"] or 0.1 / gamma, options["beta"],
+                             both, follower, monitor.tolerance)  # fmt: skip
+        gammas = (SMALLEST, LARGEST) if options["gamma"] is None else (options["gamma"],) * 2
+        return Penalized(gammas, options["inner"] or 1000, both, follower, monitor.tolerance)
+
+    def finished(
+        self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor, result: RawPoint
+    ) -> RawPoint:
+        """The follower's answer at the end."""
+        return polished(problem, result, Polish(options["inner"] or 1000))
 
 
 def boxes(problem: CompiledProblem) -> tuple[Box, Box]:
@@ -81,18 +90,15 @@ def boxes(problem: CompiledProblem) -> tuple[Box, Box]:
     return Box(lower, upper), Box(problem.y_lower, problem.y_upper)
 
 
-def polished(problem: CompiledProblem, follower: Box, result: RawPoint, most: int) -> RawPoint:
-    """The same x with the follower's answer."""
-    engine = problem.engine
+@dataclass(frozen=True)
+class Polish:
+    """The follower's answer within bounds to rounding, by at most so many gradients."""
 
-    def polish(constants: Any, x: Array, y: Array) -> tuple[Array, Array]:
-        z, _, _, count = answer(problem.bind(constants), follower, x, y, POLISH, most)
-        return z, count
+    most: int
 
-    y, count = engine.jit(polish)(problem.constants.arrays, engine.asarray(result.x), engine.asarray(result.y))
-    problem.count(g=int(count), grad_g=int(count))
-    y = np.array(y, dtype=float)
-    return replace(result, y=y if np.isfinite(y).all() else result.y)
+    def __call__(self, problem: CompiledProblem, oracles: Oracles, x: Array, y: Array) -> tuple[Array, dict[str, Any]]:
+        z, _, _, count = answer(oracles, boxes(problem)[1], x, y, POLISH, self.most)
+        return z, {"g": count, "grad_g": count}
 
 
 def answer(

@@ -39,10 +39,10 @@ class Row:
 
     @property
     def calls(self) -> int | None:
-        """Oracle calls of every kind, iterations aside."""
+        """Oracle calls of every kind."""
         if self.solution is None:
             return None
-        return sum(number for name, number in vars(self.solution.work).items() if name != "iterations")
+        return sum(number for name, number in vars(self.solution.work).items() if name not in ("iterations", "epochs"))
 
     def to_json(self) -> dict[str, Any]:
         """The row as an object for `json.dump(..., allow_nan=False)`."""

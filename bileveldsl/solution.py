@@ -90,7 +90,8 @@ class Verification:
 class Work:
     """How often functions were evaluated: f is the upper objective, g the lower one.
 
-    `hvp` counts products with g_yy, `cross` those with g_xy, and `hessian` whole Hessians g_yy.
+    `hvp` counts products with g_yy, `cross` those with g_xy, and `hessian` whole Hessians g_yy. Where functions are
+    sampled, one of a batch counts as one, and `epochs` tells how often all sampled data was gone through.
     """
 
     f: int = 0
@@ -101,6 +102,7 @@ class Work:
     cross: int = 0
     hessian: int = 0
     iterations: int = 0
+    epochs: float = 0.0
 
 
 class AxisMembers(NamedTuple):

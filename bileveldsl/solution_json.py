@@ -38,6 +38,11 @@ T = TypeVar("T")
 
 def read(path: Path) -> Solution:
     """The solution in the json file `path`."""
+    return decode(parsed(path))
+
+
+def parsed(path: Path) -> Any:
+    """What a json file holds, bounded in size and depth."""
     name = quote(str(path))
     try:
         with path.open("rb") as stream:
@@ -45,13 +50,13 @@ def read(path: Path) -> Solution:
     except OSError as error:
         fail("E630", f"cannot read {name}: {error.strerror}")
     if len(content) > LIMIT_BYTES:
-        fail("E631", f"{name} is larger than {size(LIMIT_BYTES)}, so it is not read as a solution")
+        fail("E631", f"{name} is larger than {size(LIMIT_BYTES)}, so it is not read")
     try:
-        return decode(json.loads(content.decode("utf-8-sig"), parse_constant=_no_constant))
+        return json.loads(content.decode("utf-8-sig"), parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         fail("E631", f"{name} is not valid json in row {error.lineno}, column {error.colno}: {error.msg}")
     except RecursionError:
-        fail("E631", f"{name} is nested too deep to be a solution")
+        fail("E631", f"{name} is nested too deep")
     except ValueError as error:  # not UTF-8, a bare NaN, or an integer of thousands of digits
         fail("E631", f"{name} is not valid json: {printable(str(error))}")
 
@@ -110,7 +115,9 @@ def _verification(place: Place) -> Verification:
 
 def _work(place: Place) -> Work:
     counts = place.object().value
-    return Work(**{f.name: place.field(f.name).integer() for f in fields(Work) if f.name in counts})
+    given = [f.name for f in fields(Work) if f.name in counts and f.name != "epochs"]
+    epochs = place.field("epochs").number() if "epochs" in counts else 0.0
+    return Work(**{name: place.field(name).integer() for name in given}, epochs=epochs)
 
 
 def _certificate(place: Place) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from bileveldsl import registry
 from bileveldsl.answer import NO_ANSWER, Answer, Candidate
 from bileveldsl.assemble import solution_of
 from bileveldsl.backend import Backend, RawPoint, parse_options
-from bileveldsl.choose import Explanation, choose, require_backend
+from bileveldsl.choose import Explanation, choose, explained, require_backend
 from bileveldsl.execute.monitor import Monitor, ProgressEvent
 from bileveldsl.inputs import (
     CHOICES,
@@ -25,6 +25,7 @@ from bileveldsl.inputs import (
     settings_of,
     starting_points,
 )
+from bileveldsl.known import BUDGET, known_facts
 from bileveldsl.language.diagnostics import BlvError, Diagnostic
 from bileveldsl.program import Program
 from bileveldsl.reduce import REDUCTIONS, Reduced, reduce_program
@@ -33,6 +34,7 @@ from bileveldsl.verify import Verified, model_digest, verify_point
 
 if TYPE_CHECKING:
     from bileveldsl.certify.facts import Fact
+    from bileveldsl.execute.many import Iterative
     from bileveldsl.execute.problem import CompiledProblem
     from bileveldsl.model import Model
 
@@ -52,6 +54,7 @@ def solve(
     progress: Callable[[ProgressEvent], None] | None = None,
     log: Path | None = None,
     engine: str = "auto",
+    certify_budget: float = BUDGET,
 ) -> Solution:
     """Solve a model and verify the answer.
 
@@ -68,7 +71,8 @@ def solve(
     start
         An earlier solution of the same model to start from.
     starts
-        How many starting points to try; the best verified answer is returned.
+        How many starting points to try; the best verified answer is returned. With the `jax` engine methods that are
+        one compiled loop run from all of them at once.
     seed
         Of the random starting points; the same seed gives the same result.
     time_limit, tol
@@ -77,6 +81,8 @@ def solve(
         Called with progress events; a file that gets them as JSON lines.
     engine
         `numpy`, `jax`, or `auto` (NumPy).
+    certify_budget
+        Seconds after which what is not proved of the model is unknown.
 
     Raises
     ------
@@ -91,7 +97,7 @@ def solve(
     >>> solution.status.value, round(solution["x"], 6)
     ('locally_optimal', 2.0)
     """
-    run = Run(model, parameter_values(model, set or {}, data), engine, progress, log)
+    run = Run(model, parameter_values(model, set or {}, data), engine, progress, log, certify_budget)
     return run.solve(backend, options or {}, start=start, starts=starts, seed=seed, time_limit=time_limit, tol=tol)
 
 
@@ -102,21 +108,18 @@ def solve_with(
     return Run(model, {}, engine).solve(backend, options or {}, **settings)
 
 
-def explain(model: Model, backend: str = "auto") -> Explanation:
+def explain(model: Model, backend: str = "auto", certify_budget: float = BUDGET) -> Explanation:
     """Which backend `solve` would use for a model, through which rewrites, and why not the others."""
-    from bileveldsl.certify.claims import check_claims
-    from bileveldsl.certify.lower_level import certify
-
     program = model.program()
-    facts, _ = check_claims(program, certify(program))
+    known = known_facts(model, program, certify_budget)
     wanted = str(program.options.get("backend", "auto")) if backend == "auto" else backend
-    return explain_program(program, facts, wanted)
+    return explain_program(program, known.facts, wanted)
 
 
 def explain_program(program: Program, facts: Sequence[Fact], backend: str = "auto") -> Explanation:
     """The same for a program whose facts are known."""
     reduced = reduce_program(program, REDUCTIONS, facts)
-    return choose(reduced, backend)
+    return explained(reduced, backend)
 
 
 @dataclass
@@ -128,12 +131,11 @@ class Run:
     engine: str = "auto"
     progress: Callable[[ProgressEvent], None] | None = None
     log: Path | None = None
+    certify_budget: float = BUDGET
     seconds: dict[str, float] = field(default_factory=dict)
 
     def solve(self, wanted: str | Backend, options: Mapping[str, Any], **given: Any) -> Solution:
         """Program, facts, reductions, backend, compilation, raw point, verification, solution."""
-        from bileveldsl.certify.claims import check_claims
-        from bileveldsl.certify.lower_level import certify
         from bileveldsl.execute.engine import engine as make_engine
         from bileveldsl.execute.problem import compile_problem
 
@@ -141,9 +143,12 @@ class Run:
             program = self.model.program(**self.given)
             settings = settings_of(program, given)
         with self._timed("certify"):
-            facts, findings = check_claims(program, certify(program))
-        if any(finding.severity == "error" for finding in findings):
-            raise BlvError(findings)
+            known = known_facts(self.model, program, self.certify_budget)
+        if known.interrupted:
+            raise KeyboardInterrupt
+        if any(finding.severity == "error" for finding in known.findings):
+            raise BlvError(known.findings)
+        facts = known.facts
         reduced = reduce_program(program, REDUCTIONS, facts)
         asked = str(program.options.get("engine", "auto")) if self.engine == "auto" else self.engine
         named = [*(n for n in program.options if n not in SETTINGS and n not in CHOICES), *options]
@@ -182,6 +187,12 @@ class Run:
         log: TextIO | None,
     ) -> Answer:
         """The best verified answer over all starting points; a limit or Ctrl-C ends the search."""
+        from bileveldsl.execute.many import Iterative
+
+        if settings["starts"] > 1 and problem.engine.vmap is not None and isinstance(backend, Iterative):
+            best = self._best_at_once(problem, backend, values, settings, log)
+            if best is not None:
+                return best
         begin, limit, best = time.monotonic(), settings["time_limit"], None
         for number, (x, y) in enumerate(starting_points(problem, settings)):
             problem.x_start, problem.y_start = x, y
@@ -190,17 +201,7 @@ class Run:
             monitor.event("start", number=number, backend=backend.name)
             with self._timed("solve"):
                 raw = _weighed(backend.solve(problem, values, monitor), backend)
-            work = dict(problem.work)
-            try:
-                with self._timed("verify"):
-                    verified = _verified(problem, raw, settings)
-            except KeyboardInterrupt:
-                monitor.stopped = "interrupt"
-                raw = replace(raw, status="limit", message="interrupted before the point was verified")
-                verified = Verified(Verification(tolerance=settings["tol"]), Status.LIMIT, "nothing was measured")
-            answer = Answer(raw, verified, work, tuple(monitor.notes), monitor.stopped == "interrupt")
-            monitor.event("verified", status=answer.status.value, objective=verified.objective)
-            problem.work.update(work)  # what the verification evaluates is no work of the backend
+            answer = self._judged(problem, raw, monitor, settings)
             if best is None or answer.rank < best.rank:
                 best = answer
             proved = answer.status is Status.GLOBALLY_OPTIMAL or raw.status in NO_ANSWER
@@ -208,6 +209,57 @@ class Run:
                 break
         assert best is not None
         return replace(best, work=dict(problem.work))
+
+    def _best_at_once(
+        self,
+        problem: CompiledProblem,
+        backend: Iterative,
+        values: Mapping[str, Any],
+        settings: Any,
+        log: TextIO | None,
+    ) -> Answer | None:
+        """The same with all starting points in one compiled loop; None where the backend's settings have none.
+
+        Points are verified from the best value on, until one is locally optimal: no later one could rank before it.
+        """
+        from bileveldsl.execute.many import run_many
+
+        starts = list(starting_points(problem, settings))
+        monitor = Monitor(settings["tol"], settings["time_limit"], settings["seed"], log, self.progress)
+        with self._timed("solve"):
+            solver = backend.method(problem, values, monitor)
+            if solver is None:
+                return None
+            monitor.event("starts", count=len(starts), backend=backend.name)
+            ends = run_many(solver, problem, monitor, values["max_iterations"], starts)
+            points = [_weighed(backend.finished(problem, values, monitor, end), backend) for end in ends]
+        work = dict(problem.work)
+        worth = [float(problem.F(point.x, point.y)) for point in points]
+        problem.work.update(work)
+        best = None
+        for number in sorted(range(len(points)), key=lambda k: worth[k] if math.isfinite(worth[k]) else math.inf):
+            answer = self._judged(problem, points[number], monitor, settings)
+            if best is None or answer.rank < best.rank:
+                best = answer
+            optimal = answer.status in (Status.GLOBALLY_OPTIMAL, Status.LOCALLY_OPTIMAL)
+            if optimal or monitor.stopped in ("time", "interrupt") or monitor.remaining <= 0:
+                break
+        return best
+
+    def _judged(self, problem: CompiledProblem, raw: RawPoint, monitor: Monitor, settings: Any) -> Answer:
+        """A backend's point with its verification, which Ctrl-C may cut short."""
+        work = dict(problem.work)
+        try:
+            with self._timed("verify"):
+                verified = _verified(problem, raw, settings)
+        except KeyboardInterrupt:
+            monitor.stopped = "interrupt"
+            raw = replace(raw, status="limit", message="interrupted before the point was verified")
+            verified = Verified(Verification(tolerance=settings["tol"]), Status.LIMIT, "nothing was measured")
+        answer = Answer(raw, verified, work, tuple(monitor.notes), monitor.stopped == "interrupt")
+        monitor.event("verified", status=answer.status.value, objective=verified.objective)
+        problem.work.update(work)  # what the verification evaluates is no work of the backend
+        return answer
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

@@ -85,7 +85,7 @@ def _verified(solution: Solution) -> Iterator[tuple[str, str]]:
 def _facts(solution: Solution) -> Iterator[tuple[str, str]]:
     for fact in solution.certificates:
         constant = f"({_number(fact['constant'])})" if isinstance(fact.get("constant"), (int, float)) else ""
-        rule = f" by {fact['rule']}" if fact.get("rule") else ""
+        rule = f" by {fact['rule']}" if fact.get("rule") and fact["verdict"] != "assumed" else ""
         yield str(fact["of"]), f"{fact['fact']}{constant} {fact['verdict']}{rule}"
 
 
@@ -95,7 +95,8 @@ def _way(solution: Solution) -> Iterator[tuple[str, str]]:
         yield "backend", f"{solution.backend}{reason}"
     if solution.path:
         yield "path", " → ".join(solution.path)
-    counts = [f"{count} {name}" for name, count in vars(solution.work).items() if count]
+    counts = [f"{count if name != 'epochs' else f'{count:.3g}'} {name}"
+              for name, count in vars(solution.work).items() if count]  # fmt: skip
     if counts:
         yield "work", ", ".join(counts)
     if solution.seconds:

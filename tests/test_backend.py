@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bileveldsl.backend import Capabilities, Option, parse_options, why_not
+from bileveldsl import loads
+from bileveldsl.backend import Capabilities, Option, kink, parse_options, why_not
 from bileveldsl.certify.facts import Fact
 from bileveldsl.language.diagnostics import BlvError
 
@@ -160,3 +161,16 @@ def test_capabilities_are_described_in_words():
 
 def test_numpy_numbers_are_numbers():
     assert parse_options("f2ba", OPTIONS, {"sigma": np.float64(0.5)})["sigma"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("lower", "anywhere", "along_y"),
+    [
+        ("abs(x) + y^2", "abs", None), ("abs(x - y)", "abs", "abs"), ("abs(x)*y^2 + max(y, 1)", "abs", "maximum"),
+        ("max(x, 2)*y + exp(y)", "maximum", None), ("norm(v) + y^2", "norm", "norm"), ("y^2 + x*v[0]", None, None),
+    ],
+)  # fmt: skip
+def test_kinks_along_some_variables_are_told_from_kinks_along_others(lower, anywhere, along_y):
+    text = f"model m; dim n = 2; upper {{ var x; minimize x }}; lower {{ var y; var v[n]; minimize {lower} }}"
+    (level,) = loads(text).program().lower
+    assert (kink(level), kink(level, of=level.symbols)) == (anywhere, along_y)

@@ -99,7 +99,7 @@ def test_the_json_has_exactly_the_documented_fields():
         "lower_gap", "lower_gap_method", "upper_violation", "lower_violation", "hypergradient_norm", "global_bound",
         "global_gap", "tolerance",
     ]  # fmt: skip
-    assert list(data["work"]) == ["f", "g", "grad_f", "grad_g", "hvp", "cross", "hessian", "iterations"]
+    assert list(data["work"]) == ["f", "g", "grad_f", "grad_g", "hvp", "cross", "hessian", "iterations", "epochs"]
 
 
 def test_numbers_that_are_not_finite_are_texts_as_scalars_and_inside_arrays():

@@ -396,3 +396,13 @@ def test_a_leader_without_variables():
     alone = "model m; upper { minimize y }; lower { var y; minimize (y - 1)^2 }"
     assert measured(alone, np.zeros(0), 1).status is Status.LOCALLY_OPTIMAL
     assert measured(alone, np.zeros(0), 2).status is Status.NOT_VERIFIED
+
+
+def test_a_slope_of_rounding_among_ties_is_part_of_the_norm_and_a_larger_one_is_unknown():
+    """f_yy = diag(1, 0) and F_y is slope along the second, of which the follower does not care."""
+    text = "model m; upper {{ var x; minimize x^2 + {} * v + (u - x)^2 }}; lower {{ var u; var v; minimize (u - x)^2 }}"
+    for slope, norm in ((3e-7, 3e-7), (0.9e-6, 0.9e-6), (2e-6, None)):
+        problem = compile_problem(loads(text.format(slope)).program(), numpy_engine())
+        found = verify_point(problem, np.zeros(1), np.zeros(2), problem.facts, tol=1e-6).verification.hypergradient_norm
+        assert found == (None if norm is None else pytest.approx(norm))
+    assert hypergradient(problem, np.zeros(1), np.zeros(2)) is None

@@ -22,19 +22,23 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bileveldsl.backends.galet.follower import Response, follower_work, settle
+from bileveldsl.backends.galet.follower import follower_work, settle
 from bileveldsl.backends.galet.krylov import Krylov
 from bileveldsl.backends.galet.measures import within
 from bileveldsl.backends.galet.published import Published
 
 from bileveldsl.backend import Capabilities, Option, RawPoint, why_not
-from bileveldsl.execute.driver import run
+from bileveldsl.execute.driver import Solver, run
+from bileveldsl.execute.polish import polished
 
 if TYPE_CHECKING:
     from bileveldsl.certify.facts import Fact
     from bileveldsl.execute.monitor import Monitor
+    from bileveldsl.execute.oracles import Oracles
     from bileveldsl.execute.problem import CompiledProblem
     from bileveldsl.program import Program
+
+PRODUCTS = 2000  # most products with f_yy for the follower's answer at the end
 
 
 @dataclass(frozen=True)
@@ -62,18 +66,25 @@ class Galet:
 
     def solve(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> RawPoint:
         """A point where R_x, R_w and the root of R_y are within `monitor.tolerance`, y brought to rest at x."""
+        result = run(self.method(problem, options, monitor), problem, monitor, options["max_iterations"])
+        return self.finished(problem, options, monitor, result)
+
+    def method(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> Solver[Any]:
+        """The form that the options ask for."""
         boxes = (problem.x_lower, problem.x_upper), (problem.y_lower, problem.y_upper)
         modulus, smoothness = proved(problem, "pl", "strongly_convex"), proved(problem, "smooth")
-        solver: Any
         if options["form"] == "paper":
             steps = options["alpha"], options["beta"], options["rho"]
-            solver = Published(options["N"], options["T"], *steps, *boxes, monitor.tolerance, modulus, smoothness)
-        else:
-            solver = Krylov(*boxes, monitor.tolerance, modulus)
-        result = run(solver, problem, monitor, options["max_iterations"])
+            return Published(options["N"], options["T"], *steps, *boxes, monitor.tolerance, modulus, smoothness)
+        return Krylov(*boxes, monitor.tolerance, modulus)
+
+    def finished(
+        self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor, result: RawPoint
+    ) -> RawPoint:
+        """The follower's answer at the end."""
         if result.status == "converged" and not within(result.measures, monitor.tolerance):
             result = replace(result, status="failed", message="the line search finds no better point")
-        return settled(problem, result)
+        return polished(problem, result, Settled())
 
 
 def proved(problem: CompiledProblem, *names: str) -> float | None:
@@ -83,14 +94,10 @@ def proved(problem: CompiledProblem, *names: str) -> float | None:
     return next((constant for constant in known if constant is not None and 0 < constant < np.inf), None)
 
 
-def settled(problem: CompiledProblem, result: RawPoint) -> RawPoint:
-    """The same x with the follower's answer next to y, computed to rounding."""
-    engine, box = problem.engine, (problem.y_lower, problem.y_upper)
+@dataclass(frozen=True)
+class Settled:
+    """The follower's answer to rounding, by a few Newton steps."""
 
-    def polish(constants: Any, x: Any, y: Any) -> Response:
-        return settle(problem.bind(constants), x, y, box, 0.0, 20)
-
-    response = engine.jit(polish)(problem.constants.arrays, engine.asarray(result.x), engine.asarray(result.y))
-    problem.count(**follower_work(response.calls))
-    y = np.array(response.y, dtype=float)
-    return replace(result, y=y if np.isfinite(y).all() else result.y)
+    def __call__(self, problem: CompiledProblem, oracles: Oracles, x: Any, y: Any) -> tuple[Any, dict[str, Any]]:
+        response = settle(oracles, x, y, (problem.y_lower, problem.y_upper), 0.0, 20, PRODUCTS)
+        return response.y, follower_work(response.calls)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from bileveldsl.backends.galet.measures import Box, norm, projected_length, ratio
 
 if TYPE_CHECKING:
@@ -28,8 +29,12 @@ class Response(NamedTuple):
     stuck: Any
 
 
-def settle(oracles: Oracles, x: Any, start: Any, box: Box, goal: Any, most: int = NEWTON_STEPS) -> Response:
+def settle(
+    oracles: Oracles, x: Any, start: Any, box: Box, goal: Any, most: int = NEWTON_STEPS, products: float = np.inf
+) -> Response:
     """Minimize f in y within bounds until the projected gradient is within `goal`, or no step makes it smaller.
+
+    It ends after `most` steps, and after the one with which there were `products` products with f_yy.
 
     Truncated Newton steps on the variables that no bound holds (Bertsekas 1982), with conjugate gradients that stop at
     negative curvature, and a line search; on either engine.
@@ -47,7 +52,8 @@ def settle(oracles: Oracles, x: Any, start: Any, box: Box, goal: Any, most: int 
         held = ((s.y - box[0] <= margin) & (s.gradient > 0)) | ((box[1] - s.y <= margin) & (s.gradient < 0))
         free = xp.where(held, 0.0, 1.0)
         accuracy = xp.clip(s.size, 1e-8, 0.1)
-        newton, curvature, products = _newton(oracles, x, s.y, -free * s.gradient, free, accuracy)
+        system = x, s.y, -free * s.gradient, free, accuracy, products
+        newton, curvature, count = _newton(oracles, *system)
         reach = 1 + norm(xp, s.y)  # where f bends the other way nearby, longer steps lead to other minima
         newton = newton * xp.minimum(1.0, ratio(xp, reach, norm(xp, newton), 1.0))
         direction = xp.where(held, -s.gradient, newton)
@@ -63,7 +69,7 @@ def settle(oracles: Oracles, x: Any, start: Any, box: Box, goal: Any, most: int 
             good = (decrease & (t.value < s.value - resolution)) | ((decrease | level) & (t.size < s.size))
             return xp.logical_not(good & xp.isfinite(t.size)) & (length > SMALLEST_STEP)
 
-        calls = s.calls + xp.asarray([0, 1]) * products
+        calls = s.calls + xp.asarray([0, 1]) * count
         untried = 4.0 + 0.0 * s.value, s._replace(value=xp.inf + 0.0 * s.value, calls=calls)
         length, t = oracles.engine.while_loop(worse, lambda trial: attempt(0.25 * trial[0], trial[1].calls), untried)
         stuck = length <= SMALLEST_STEP
@@ -72,13 +78,16 @@ def settle(oracles: Oracles, x: Any, start: Any, box: Box, goal: Any, most: int 
 
     def unfinished(carry: tuple[Any, Response]) -> Any:
         steps, s = carry
-        return (s.size > goal) & xp.isfinite(s.size) & xp.logical_not(s.stuck) & (steps < most)
+        going = (steps < most) & (s.calls[1] < products)
+        return (s.size > goal) & xp.isfinite(s.size) & xp.logical_not(s.stuck) & going
 
     first = evaluate(start, xp.asarray(0.0), xp.asarray([0, 0]))
     return oracles.engine.while_loop(unfinished, body, (0, first))[1]
 
 
-def _newton(oracles: Oracles, x: Any, y: Any, right: Any, free: Any, accuracy: Any) -> tuple[Any, Any, Any]:
+def _newton(
+    oracles: Oracles, x: Any, y: Any, right: Any, free: Any, accuracy: Any, most: float
+) -> tuple[Any, Any, Any]:
     """f_yy d = right on the free variables by conjugate gradients; d, its curvature d'f_yy d / d'd, and the products.
 
     At curvature that is not positive it stops with the last d, at the first step with a multiple of `right`.
@@ -101,7 +110,7 @@ def _newton(oracles: Oracles, x: Any, y: Any, right: Any, free: Any, accuracy: A
         return steps + 1, d + (step + first) * p, residual, ahead, new, largest, flat
 
     def unfinished(s: tuple[Any, ...]) -> Any:
-        return (s[4] > goal**2) & xp.logical_not(s[6]) & (s[0] < 2 * right.size + 10)
+        return (s[4] > goal**2) & xp.logical_not(s[6]) & (s[0] < min(2 * right.size + 10, most))
 
     zero = xp.zeros(right.size)
     state = (0, zero, right, right, xp.vdot(right, right), 0.0 * goal, goal < 0)
@@ -109,7 +118,7 @@ def _newton(oracles: Oracles, x: Any, y: Any, right: Any, free: Any, accuracy: A
     return d, ratio(xp, xp.vdot(right, d), xp.vdot(d, d), 0.0), steps
 
 
-def follower_work(calls: Any) -> dict[str, int]:
+def follower_work(calls: Any) -> dict[str, Any]:
     """A response's `calls` by the names of `CompiledProblem.work`."""
-    evaluations, products = (int(number) for number in calls)
+    evaluations, products = calls
     return {"g": evaluations, "grad_g": evaluations, "hvp": products}

@@ -6,17 +6,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from bileveldsl.backends.galet.backend import proved, settled
-from bileveldsl.backends.galet.follower import follower_work, settle
+from bileveldsl.backends.galet.backend import Settled, proved
 from bileveldsl.backends.rxgf.curvature import second_order
 from bileveldsl.backends.rxgf.discrete import Discrete, schedule
 from bileveldsl.backends.rxgf.flow import integrate
+from bileveldsl.backends.rxgf.multipliers import duals
 from bileveldsl.backends.rxgf.problem import Relaxed
 from bileveldsl.backends.rxgf.sequential import WIDE, WIDTH, SequentialQcqp
+from bileveldsl.backends.rxgf.start import Answered
+from bileveldsl.backends.rxgf.stationarity import Stationarity, rows_of
 
 from bileveldsl.backend import Capabilities, Option, RawPoint, why_not
-from bileveldsl.execute.driver import guarded, run
+from bileveldsl.execute.driver import Solver, guarded, run
+from bileveldsl.execute.polish import polished
 from bileveldsl.language.diagnostics import BlvError, Diagnostic
 
 if TYPE_CHECKING:
@@ -57,8 +59,6 @@ class Rxgf:
 
     def admits(self, program: Program, facts: Iterable[Fact]) -> str | None:
         """None, or why not: constraints must be linear."""
-        from bileveldsl.backends.rxgf.stationarity import rows_of
-
         if reason := why_not(self.name, self.capabilities, program, facts):
             return reason
         symbols = [symbol for level in program.levels for symbol in level.symbols]
@@ -80,65 +80,68 @@ class Rxgf:
         BlvError
             E608 for the JAX engine, where constraints or the flow need NumPy.
         """
+        solver = self.method(problem, options, monitor)
+        if solver is None:
+            result = guarded(lambda: self._flow(problem, options, monitor), problem, monitor)
+        else:
+            result = run(solver, problem, monitor, options["max_iterations"])
+        return self.finished(problem, options, monitor, result)
+
+    def method(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> Solver[Any] | None:
+        """The form that the options ask for; None for the flow, which is an ODE."""
         form, tolerance = options["form"], monitor.tolerance
         relaxed = Relaxed.of(problem, quadratic=form == "qcqp")
         if problem.engine.name != "numpy" and (form == "flow" or relaxed.programme is not None):
             what = "the flow" if form == "flow" else "a model with constraints"
             text = f"the engine is {problem.engine.name!r}, and {what} needs NumPy"
             raise BlvError([Diagnostic("E608", text, help=f"with {self.name} use --engine numpy here, or no engine")])
-        modulus = proved(problem, "strongly_convex", "pl")
-        eps = options["eps"] or (None if form in ("qcqp", "qp1", "qp2") else ACCURACY * min(modulus or 1.0, 1.0))
-        start = self._start(problem, options["start"] == "solved" and relaxed.stationarity.rows is None)
-        given = problem.x_start, problem.y_start
-        problem.x_start, problem.y_start = start
-        try:
-            if form == "flow":
-                assert eps is not None  # only the sequential forms choose their own
-                settings = options["alpha"] or 0.1, float(eps), options["horizon"]
-                result = guarded(lambda: integrate(relaxed, problem, start, *settings, monitor), problem, monitor)
-            elif form == "qcqp":
-                alpha = options["alpha"] or 0.5
-                width = WIDE if _convex(problem) else WIDTH
-                solver: Any = SequentialQcqp(relaxed, min(alpha, 1.0), eps, options["gamma"], tolerance, modulus, width)
-                result = run(solver, problem, monitor, options["max_iterations"])
-                if result.status == "converged" and result.measures["kkt_residual"] > tolerance:
-                    result = replace(result, status="failed", message="the line search finds no better point")
-            else:
-                alpha, longest = schedule(form, options["max_iterations"])
-                alpha = options["alpha"] or alpha
-                solver = Discrete(form, relaxed, alpha, options["gamma"], longest, eps or 0.0, tolerance, modulus)
-                result = run(solver, problem, monitor, options["max_iterations"])
-        finally:
-            problem.x_start, problem.y_start = given
-        return self._finished(problem, relaxed, result, eps, monitor)
+        if form == "flow":
+            return None
+        modulus, eps = proved(problem, "strongly_convex", "pl"), self._eps(problem, options)
+        solver: Solver[Any]
+        if form == "qcqp":
+            alpha, width = min(options["alpha"] or 0.5, 1.0), WIDE if _convex(problem) else WIDTH
+            solver = SequentialQcqp(relaxed, alpha, eps, options["gamma"], tolerance, modulus, width)
+        else:
+            alpha, longest = schedule(form, options["max_iterations"])
+            alpha = options["alpha"] or alpha
+            solver = Discrete(form, relaxed, alpha, options["gamma"], longest, eps or 0.0, tolerance, modulus)
+        solved = options["start"] == "solved" and relaxed.stationarity.rows is None
+        return Answered(solver, (problem.y_lower, problem.y_upper)) if solved else solver
 
-    def _start(self, problem: CompiledProblem, solved: bool) -> tuple[np.ndarray, np.ndarray]:
-        """The first point; where the follower has no answer near the given y, that y."""
-        if not solved:
-            return problem.x_start, problem.y_start
-        engine, box = problem.engine, (problem.y_lower, problem.y_upper)
-
-        def answer(constants: Any, x: Any, y: Any) -> Any:
-            return settle(problem.bind(constants), x, y, box, 1e-8)
-
-        response = engine.jit(answer)(
-            problem.constants.arrays, engine.asarray(problem.x_start), engine.asarray(problem.y_start)
-        )
-        problem.count(**follower_work(response.calls))
-        y = np.array(response.y, dtype=float)
-        return problem.x_start, y if np.isfinite(y).all() else problem.y_start
-
-    def _finished(
-        self, problem: CompiledProblem, relaxed: Relaxed, result: RawPoint, eps: float | None, monitor: Monitor
+    def finished(
+        self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor, result: RawPoint
     ) -> RawPoint:
         """The follower's answer at x, or where it is at no minimum, the word that it isn't."""
+        eps, stationarity = self._eps(problem, options), Stationarity.of(problem)
         if eps is not None:
-            monitor.notes.append(f"the leader moved in the tube |f_y| <= {eps:.3g}, which shifts its decision")
-        kind = second_order(problem, relaxed.stationarity, result.x, result.y)
+            note = f"the leader moved in the tube |f_y| <= {eps:.3g}, which shifts its decision"
+            monitor.notes += [note] if note not in monitor.notes else []
+        stalled = options["form"] == "qcqp" and result.measures.get("kkt_residual", 0.0) > monitor.tolerance
+        if result.status == "converged" and stalled:
+            result = replace(result, status="failed", message="the line search finds no better point")
+        kind = second_order(problem, stationarity, result.x, result.y)
         if kind is not None:
             status = "failed" if result.status == "converged" else result.status
             return replace(result, status=status, message=f"{result.message}, {kind}")
-        return result if relaxed.stationarity.rows is not None else settled(problem, result)
+        if stationarity.rows is not None:
+            return replace(result, duals=duals(problem, stationarity.rows, result.x, result.y))
+        return polished(problem, result, Settled())
+
+    def _eps(self, problem: CompiledProblem, options: Mapping[str, Any]) -> float | None:
+        """The width of the tube; None where the form finds its own."""
+        modulus = proved(problem, "strongly_convex", "pl")
+        own = options["form"] in ("qcqp", "qp1", "qp2")
+        return options["eps"] or (None if own else ACCURACY * min(modulus or 1.0, 1.0))
+
+    def _flow(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> RawPoint:
+        """The flow from the follower's answer, or from the given point."""
+        relaxed, eps = Relaxed.of(problem, quadratic=False), self._eps(problem, options)
+        start = RawPoint(problem.x_start, problem.y_start, "limit", "")
+        if options["start"] == "solved" and relaxed.stationarity.rows is None:
+            start = polished(problem, start, Settled())
+        settings = options["alpha"] or 0.1, float(eps or 0.0), options["horizon"]
+        return integrate(relaxed, problem, (start.x, start.y), *settings, monitor)
 
 
 def _convex(problem: CompiledProblem) -> bool:

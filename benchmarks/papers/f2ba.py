@@ -19,6 +19,8 @@ from bileveldsl.backends.f2bsa import F2BSA, Search
 
 from bileveldsl import Model, dot, loads, sumsq
 from bileveldsl.backend import RawPoint, parse_options
+from bileveldsl.certify.claims import check_claims
+from bileveldsl.certify.lower_level import certify
 from bileveldsl.execute.engine import numpy_engine
 from bileveldsl.execute.monitor import Monitor
 from bileveldsl.execute.problem import CompiledProblem, compile_problem
@@ -50,7 +52,8 @@ class Quadratic:
         x, y = m.upper.var("x", n), m.lower.var("y", n)
         m.upper.minimize(sumsq(y - t) / 2 + sumsq(x - d) / 2)
         m.lower.minimize(dot(y, A @ y) / 2 - dot(y, B @ x))
-        return compile_problem(m.program(), numpy_engine())
+        program = m.program()
+        return compile_problem(program, numpy_engine(), check_claims(program, certify(program))[0])
 
     def gradient(self, x: np.ndarray) -> np.ndarray:
         """Of phi."""
@@ -79,7 +82,7 @@ def first_order_calls(quadratic: Quadratic, epsilons: Iterable[float]) -> list[i
     found = []
     for epsilon in epsilons:
         problem = quadratic.problem()
-        settings = theorem(problem.program, epsilon)
+        settings = theorem(problem.program, problem.facts, epsilon)
         assert settings is not None
         kept = {name: settings[name] for name in ("sigma", "K", "tau", "eta")}
         point = solve(problem, epsilon, form="paper", max_iterations=10**6, **kept)

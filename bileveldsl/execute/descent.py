@@ -346,15 +346,7 @@ class Box:
 
         Where no step leads down, the memory is emptied, and the next such step leaves the point stuck.
         """
-        xp = engine.xp
-        held = (self.project(engine, state.x - state.gradient) == state.x) & (state.gradient != 0)
-        downhill = state.gradient * xp.where(held, 0.0, 1.0)
-        size = norm(xp, downhill)
-        scale = xp.where(state.memory.scale > 0, state.memory.scale, xp.minimum(1.0, 1.0 / xp.maximum(size, 1e-12)))
-        memory = state.memory._replace(scale=scale).restricted(xp, xp.where(held, 0.0, 1.0))
-        direction = -memory.apply(xp, downhill)
-        fails = xp.logical_not(xp.vdot(direction, downhill) < -1e-10 * size * norm(xp, direction))
-        direction = xp.where(fails, -scale * downhill, direction)
+        xp, direction = engine.xp, self._direction(engine, state)
         goal = state.recent.max()
 
         def unfinished(trial: tuple[Any, ...]) -> Array:
@@ -377,3 +369,23 @@ class Box:
         stuck = state.memory.scale == 0
         kept = state._replace(memory=state.memory.emptied(xp, failed, 0.0), stuck=stuck, calls=calls)
         return engine.cond(failed, lambda: kept, lambda: moved)
+
+    def promise(self, engine: Engine, state: Descending) -> Array:
+        """The first-order decrease along the next step, as far as bounds let it go.
+
+        Where a function is flat, a small gradient may still be worth a long step; this tells.
+        """
+        ahead = self.project(engine, state.x + self._direction(engine, state))
+        return engine.xp.vdot(state.gradient, state.x - ahead)
+
+    def _direction(self, engine: Engine, state: Descending) -> Array:
+        """Downhill along the variables that no bound holds: the gradient's own way where the approximation fails."""
+        xp = engine.xp
+        held = (self.project(engine, state.x - state.gradient) == state.x) & (state.gradient != 0)
+        downhill = state.gradient * xp.where(held, 0.0, 1.0)
+        size = norm(xp, downhill)
+        scale = xp.where(state.memory.scale > 0, state.memory.scale, xp.minimum(1.0, 1.0 / xp.maximum(size, 1e-12)))
+        memory = state.memory._replace(scale=scale).restricted(xp, xp.where(held, 0.0, 1.0))
+        direction = -memory.apply(xp, downhill)
+        fails = xp.logical_not(xp.vdot(direction, downhill) < -1e-10 * size * norm(xp, direction))
+        return xp.where(fails, -scale * downhill, direction)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from bileveldsl.backend import RawPoint
-from bileveldsl.execute.monitor import Monitor, Stop
+from bileveldsl.execute.monitor import Monitor, Reason, Stop
 from bileveldsl.execute.namespace import Array
 from bileveldsl.execute.oracles import Oracles
 from bileveldsl.execute.problem import CompiledProblem
@@ -77,40 +78,54 @@ def guarded(solve: Callable[[], RawPoint], problem: CompiledProblem, monitor: Mo
         reason, message = "interrupt", "interrupted"
     monitor.stopped = reason
     monitor.event("stop", reason=reason)
+    return stopped(monitor, (problem.x_start, problem.y_start), reason, message)
+
+
+def stopped(monitor: Monitor, start: tuple[np.ndarray, np.ndarray], reason: Reason, message: str) -> RawPoint:
+    """The best point that a monitor was told of, or where none was the start."""
     status: Literal["failed", "limit"] = "failed" if reason == "not finite" else "limit"
     best = monitor.best
     if best is None:
-        return RawPoint(problem.x_start, problem.y_start, status, f"{message}, at the starting point", {}, 0)
+        return RawPoint(*start, status, f"{message}, at the starting point", {}, 0)
     kept = "the last" if best.merit == -math.inf else "the best"
     message = f"{message}; {kept} point is of iteration {best.iteration}"
     return RawPoint(best.x, best.y, status, message, best.measures, monitor.iteration)
 
 
-def _iterate(solver: Solver[State], problem: CompiledProblem, monitor: Monitor, max_iterations: int) -> RawPoint:
-    engine, constants = problem.engine, problem.constants.arrays
-    xp = engine.xp
+@dataclass(frozen=True)
+class Loop(Generic[State]):
+    """A solver on a problem as functions of the constants, traceable by JAX."""
 
-    def sound(state: State) -> Array:
+    solver: Solver[State]
+    problem: CompiledProblem
+
+    def begin(self, constants: Mapping[str, Array], x: Array, y: Array) -> State:
+        return self.solver.init(self.problem.bind(constants), x, y)
+
+    def sound(self, state: State) -> Array:
         """Whether the point is finite; infinities elsewhere in a state are welcome, a NaN there soon reaches it."""
-        x, y, objective, *_ = solver.report(state)
+        x, y, objective, *_ = self.solver.report(state)
+        xp = self.problem.engine.xp
         return xp.isfinite(x).all() & xp.isfinite(y).all() & xp.isfinite(objective)
 
-    def advance(constants: Mapping[str, Array], state: State, steps: int) -> tuple[int, State, State]:
+    def advance(self, constants: Mapping[str, Array], state: State, steps: int) -> tuple[int, State, State]:
         """How many steps were taken, the state before the last one, and the last."""
-        oracles = problem.bind(constants)
+        oracles, xp = self.problem.bind(constants), self.problem.engine.xp
 
         def more(carry: tuple[int, State, State]) -> Array:
             done, _, current = carry
-            return (done < steps) & sound(current) & xp.logical_not(solver.terminate(current))
+            return (done < steps) & self.sound(current) & xp.logical_not(self.solver.terminate(current))
 
         def body(carry: tuple[int, State, State]) -> tuple[int, State, State]:
             done, _, current = carry
-            return done + 1, current, solver.step(oracles, current)
+            return done + 1, current, self.solver.step(oracles, current)
 
-        return engine.while_loop(more, body, (0, state, state))
+        return self.problem.engine.while_loop(more, body, (0, state, state))
 
-    begin = engine.jit(lambda constants, x, y: solver.init(problem.bind(constants), x, y))
-    advance = engine.jit(advance)
+
+def _iterate(solver: Solver[State], problem: CompiledProblem, monitor: Monitor, max_iterations: int) -> RawPoint:
+    engine, constants, loop = problem.engine, problem.constants.arrays, Loop(solver, problem)
+    begin, advance, sound = engine.jit(loop.begin), engine.jit(loop.advance), loop.sound
     state = begin(constants, engine.asarray(problem.x_start), engine.asarray(problem.y_start))
     if not sound(state):
         raise Stop("not finite", "the model's functions are not finite at the starting point")
@@ -124,20 +139,30 @@ def _iterate(solver: Solver[State], problem: CompiledProblem, monitor: Monitor, 
         problem.count(**{name: number - counted.get(name, 0) for name, number in work.items()})
         counted = work
         if not sound(state):
-            _tell(monitor, solver.report(previous), iteration - 1)
+            tell(monitor, solver.report(previous), iteration - 1)
             raise Stop("not finite", f"iteration {iteration} gave values that are not finite")
         report = solver.report(state)
-        _tell(monitor, report, iteration)
+        tell(monitor, report, iteration)
         if solver.terminate(state) or iteration >= max_iterations:
             break
-        steps = max(1, min(2 * steps, int(steps * min(CHUNK, monitor.remaining) / max(took, 1e-6))))
+        steps = steps_ahead(steps, took, monitor.remaining)
+    return ended(report, iteration, bool(solver.terminate(state)))
+
+
+def steps_ahead(steps: int, took: float, remaining: float) -> int:
+    """How many steps the next chunk may have, where the last one of `steps` took so many seconds."""
+    return max(1, min(2 * steps, int(steps * min(CHUNK, remaining) / max(took, 1e-6))))
+
+
+def ended(report: Report, iteration: int, converged: bool) -> RawPoint:
+    """The point of a run that came to its end or to the limit of iterations."""
     measures = {name: float(value) for name, value in report.measures.items()}
-    converged = bool(solver.terminate(state))
     message = f"converged in {iteration} iterations" if converged else f"stopped at the limit of {iteration} iterations"
     x, y = np.array(report.x, dtype=float), np.array(report.y, dtype=float)
     return RawPoint(x, y, "converged" if converged else "limit", message, measures, iteration)
 
 
-def _tell(monitor: Monitor, report: Report, iteration: int) -> None:
+def tell(monitor: Monitor, report: Report, iteration: int) -> None:
+    """Report a state to a monitor."""
     merit: Any = report.merit
     monitor.report(report.objective, report.measures, (report.x, report.y), iteration, merit)

@@ -31,6 +31,7 @@ class Engine:
     while_loop : (condition(state), body(state), state) -> state
     cond : (predicate, if_true(*operands), if_false(*operands), *operands) -> result
     block : waits until the arrays of a state are computed
+    vmap : (function, in_axes) -> the function for many arguments at once, as `jax.vmap`; None where there is none
     """
 
     name: str
@@ -41,6 +42,7 @@ class Engine:
     while_loop: Callable[[Callable[[State], Any], Callable[[State], State], State], State]
     cond: Callable[..., Any]
     block: Callable[[State], State]
+    vmap: Callable[..., Callable[..., Any]] | None = None
 
     def compile(self, name: str, source: str) -> Callable[..., Any]:
         """The function `name` that the source text defines over the namespace `xp`."""
@@ -93,6 +95,7 @@ def jax_engine() -> Engine:
         while_loop=jax.lax.while_loop,
         cond=jax.lax.cond,
         block=jax.block_until_ready,
+        vmap=jax.vmap,
     )
 
 

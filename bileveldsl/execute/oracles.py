@@ -127,8 +127,11 @@ ORACLES: Mapping[str, Oracle] = _Oracles({
     "hessian_yy": Oracle(_POINT, {"hessian": 1}, lambda o: o.hessian("lower")),
 })  # fmt: skip
 
-WORK = ("f", "g", "grad_f", "grad_g", "hvp", "cross", "hessian", "iterations")
-"""What is counted, with the names of the papers: f is the upper objective and g the lower one."""
+WORK = ("f", "g", "grad_f", "grad_g", "hvp", "cross", "hessian", "iterations", "epochs")
+"""What is counted, with the names of the papers: f is the upper objective and g the lower one.
+
+Epochs are a number with decimals: how often all sampled data was gone through.
+"""
 
 
 class Oracles(ABC):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bileveldsl.calculus.expr import Leaf, Scatter, Select, Symbol, topological
@@ -36,6 +36,8 @@ class CompiledProblem(Oracles):
     work : dict
         Calls so far by the names in `WORK`; f is the upper objective and g the lower, a call for a value and
         a gradient counts for both, and each dense Hessian counts once under `hessian`.
+    compiled : dict
+        What callers have compiled over the oracles, by keys of theirs.
     compile_seconds : float
         Time spent in derivatives and code generation.
     """
@@ -51,8 +53,9 @@ class CompiledProblem(Oracles):
         self.nx, self.ny = self.x.size, self.y.size
         self.x_lower, self.x_upper, self.x_start = box(upper.variables)
         self.y_lower, self.y_upper, self.y_start = box(lower.variables)
-        self.work = dict.fromkeys(WORK, 0)
+        self.work: dict[str, Any] = dict.fromkeys(WORK, 0)
         self.compile_seconds = 0.0
+        self.compiled: dict[Any, Callable[..., Any]] = {}
         self.constants = Constants(engine)
         arguments = {"upper": upper.symbols, "lower": lower.symbols}
         arguments |= {f"{level}_direction": _directions(symbols) for level, symbols in arguments.items()}
@@ -73,7 +76,7 @@ class CompiledProblem(Oracles):
         """The pure oracles with these arrays for `constants.arrays`, as a compiled loop receives them."""
         return PureOracles(self, constants)
 
-    def count(self, **calls: int) -> None:
+    def count(self, **calls: float) -> None:
         """Add calls to `work`."""
         for name, number in calls.items():
             self.work[name] += number
@@ -95,8 +98,11 @@ class CompiledProblem(Oracles):
         return "\n\n".join([head, *(self.function(name).source for name in ORACLES)])
 
     def _evaluate(self, name: str, *vectors: Array) -> Any:
-        self.count(**ORACLES[name].work)
+        self._count(name)
         return self.function(name)(*vectors)
+
+    def _count(self, name: str) -> None:
+        self.count(**ORACLES[name].work)
 
     def _bind_constants(self) -> None:
         """Put the data into `constants` now: what came later would be frozen into loops compiled before."""
@@ -119,8 +125,15 @@ def compile_problem(program: Program, engine: Engine, facts: Iterable[Fact] = ()
         Where to compute.
     facts
         What is proved or assumed of the program, for backends that use its constants.
+
+    Returns
+    -------
+    CompiledProblem
+        With NumPy, data that stays in its file is read in blocks along the axes that the levels name as `minibatch`.
     """
-    return CompiledProblem(program, engine, facts)
+    from bileveldsl.execute.streaming import streamed
+
+    return streamed(program, engine, facts) or CompiledProblem(program, engine, facts)
 
 
 class PureOracles(Oracles):

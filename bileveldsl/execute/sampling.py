@@ -5,8 +5,9 @@ A sampled objective has data of its own, of the size of a batch, and is compiled
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +49,7 @@ class Batch:
 
     dim: Dim
     size: int
+    weighted: bool = False  # whether each position has a weight, which is 1 unless `block` says otherwise
     data: dict[tuple[Symbol, int], Symbol] = field(default_factory=dict)  # by the whole and the place of the axis
     indexes: bool = False  # whether elements of variables are taken
 
@@ -55,28 +57,41 @@ class Batch:
         self.axis = Axis(Dim(f"batch of {self.dim.name}", self.size))  # no name in a model has spaces
         # Positions in no order, as those drawn will be: code for a slice would not fit them.
         self.index = IndexMap.of(np.arange(self.size)[::-1], f"batch_{self.dim.name}")
+        self.weights = Symbol(f"weights_{self.dim.name}", "data", (self.axis.dim,), np.ones(self.size))
 
     def arrays(self, constants: Constants, positions: np.ndarray) -> dict[str, Array]:
         """The constants of the sampled objective at these positions."""
         put = constants.engine.asarray
         found = {
-            constants.data(part): put(np.take(np.asarray(whole.value), positions, axis=place))
+            constants.data(part): put(_taken(np.asarray(whole.value), positions, place))
             for (whole, place), part in self.data.items()
         }
         return found | ({constants.positions(self.index): put(positions)} if self.indexes else {})
 
+    def block(self, constants: Constants, number: int, count: int) -> dict[str, Array]:
+        """The constants at one of `count` blocks, over which the mean of the sampled objective is the whole one.
 
-def sample(root: Expr, dim: Dim, size: int) -> tuple[Expr, Batch]:
+        Blocks are consecutive positions; those that fill up a shorter one are positions of the next, of weight zero.
+        """
+        start, stop = (self.dim.size * k // count for k in (number, number + 1))
+        positions = np.arange(start, start + self.size) % self.dim.size
+        weights = np.where(np.arange(self.size) < stop - start, self.size * count / self.dim.size, 0.0)
+        weighted = {constants.data(self.weights): constants.engine.asarray(weights)} if self.weighted else {}
+        return self.arrays(constants, positions) | weighted
+
+
+def sample(root: Expr, dim: Dim, size: int, weighted: bool = False) -> tuple[Expr, Batch]:
     """The objective with every sum over `dim` restricted to a batch and scaled by dim.size / size, and the batch.
 
-    Its mean over all batches is the objective, which must be affine in these sums.
+    Its mean over all batches is the objective, which must be affine in these sums. The terms of `weighted` sums have
+    the batch's weights.
 
     Raises
     ------
     NotSampled
         Where the objective is not affine in such sums, or they go through index maps.
     """
-    batch = Batch(dim, size)
+    batch = Batch(dim, size, weighted)
     varies: dict[Expr, bool] = {}
     holds: dict[Expr, bool] = {}  # a sum to be sampled; one of data alone is a number
     for node in topological([root]):
@@ -93,7 +108,8 @@ def sample(root: Expr, dim: Dim, size: int) -> tuple[Expr, Batch]:
             if inside or len(bound) > 1:
                 raise NotSampled(f"has sums over `{dim.name}` within each other")
             over = [batch.axis if axis == bound[0] else axis for axis in node.over]
-            drawn = contract([_restricted(child, bound[0], batch) for child in node.children], over)
+            weights = [leaf(batch.weights, [batch.axis])] if weighted else []
+            drawn = contract([*weights, *(_restricted(child, bound[0], batch) for child in node.children)], over)
             return multiply(constant(dim.size), drawn, apply(1 / argument(0), [constant(size)]))
         linear = isinstance(node, Contract) and len(inside) == 1
         if isinstance(node, Map):
@@ -122,9 +138,15 @@ def _restricted(node: Expr, axis: Axis, batch: Batch) -> Expr:
     return rebuild(node, [_restricted(child, axis, batch) for child in node.children])
 
 
+def _taken(value: np.ndarray, positions: np.ndarray, place: int) -> np.ndarray:
+    """The entries at positions of an axis; numpy.take would copy the whole of an array that lies askew in its file."""
+    where: Any = (*[slice(None)] * place, positions)
+    return value[where]
+
+
 def _part(symbol: Symbol, place: int, batch: Batch) -> Symbol:
     dims = (*symbol.dims[:place], batch.axis.dim, *symbol.dims[place + 1 :])
-    value = np.take(np.asarray(symbol.value), batch.index.positions, axis=place)
+    value = _taken(np.asarray(symbol.value), batch.index.positions, place)
     part = batch.data[symbol, place] = Symbol(f"{symbol.name}_batch", "data", dims, value)
     return part
 
@@ -139,13 +161,24 @@ def sample_program(program: Program, most: int) -> tuple[Program, Mapping[str, t
     NotSampled
         As `sample`; the message begins with the level.
     """
+    return _sampled(program, lambda size: min(most, size), False)
+
+
+def split_program(program: Program, blocks: int) -> tuple[Program, Mapping[str, tuple[Batch, ...]]]:
+    """The same for going through all data in that many blocks of consecutive positions, with `Batch.block`."""
+    return _sampled(program, lambda size: min(max(-(-size // blocks), 2), size), True)  # an index of one is a slice
+
+
+def _sampled(
+    program: Program, size: Callable[[int], int], weighted: bool
+) -> tuple[Program, Mapping[str, tuple[Batch, ...]]]:
     batches: dict[str, tuple[Batch, ...]] = {}
 
     def sampled(level: Level) -> Level:
         objective, found = level.objective, []
         for axis in level.minibatch:
             try:
-                objective, batch = sample(objective, axis.dim, min(most, axis.size))
+                objective, batch = sample(objective, axis.dim, size(axis.size), weighted)
             except NotSampled as why:
                 raise NotSampled(f"the objective of {level.name} {why}") from None
             found += [batch] if batch.data or batch.indexes else []

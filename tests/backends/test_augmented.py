@@ -52,3 +52,21 @@ def test_constraints_that_cannot_hold_end_at_a_limit_and_are_not_called_solved()
     solution = solve_with(loads(text), Augmented(), options={"max_solves": 6})
     assert solution.status in (Status.LIMIT, Status.NOT_VERIFIED)
     assert "violated" in solution.message
+
+
+@pytest.mark.parametrize(
+    ("sense", "objective", "constraint", "label", "slope"),
+    [
+        ("minimize", "(x - 3)^2", "cap: x + y <= {}", "cap", lambda b: b / 2 - 3),
+        ("minimize", "(x - 3)^2", "cap: x + y <= {} + 5", "cap", lambda b: 0),
+        ("minimize", "(x - 3)^2", "floor: y >= {}", "floor", lambda b: 2 * (b - 3)),
+        ("minimize", "(x - 3)^2", "band: {} <= y <= {} + 1", "band", lambda b: 2 * (b - 3)),
+        ("minimize", "(x - 3)^2", "tie: 2*y == {}", "tie", lambda b: b / 2 - 3),
+        ("maximize", "-(x - 3)^2", "cap: x + y <= {}", "cap", lambda b: 3 - b / 2),
+    ],
+)  # fmt: skip
+def test_duals_are_derivatives_by_the_right_hand_side(sense, objective, constraint, label, slope):
+    b = 4.0
+    text = f"upper {{ var x in [0, 10] start 1; {sense} {objective}; {constraint.format(b, b)} }}"
+    solution = solve_with(loads(f"model m; {text}; lower {{ var y; minimize (y - x)^2 }}"), Augmented())
+    assert solution.duals[label] == pytest.approx(slope(b), abs=1e-4)

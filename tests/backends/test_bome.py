@@ -38,6 +38,30 @@ def test_known_answers_to_the_accuracy_of_the_step_size(problem):
     check_problem(BOME(), replace(problem, tolerance=1e-3), "jax")
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_extrapolation_to_steps_of_length_zero_takes_most_of_the_error_away(seed):
+    quadratic = Quadratic.random(seed)
+    problem = problem_of(quadratic.model())
+    solver = BOME().method(problem, parse_options("bome", BOME().options, {}), Monitor())
+    state = solver.init(problem.pure, problem.x_start, problem.y_start)
+    ratios = []
+    for k in range(6000):
+        state = solver.step(problem.pure, state)
+        if k >= 3000 and k % 100 == 0:
+            own, better = (np.linalg.norm(x - quadratic.optimum()) for x in (state.v[:3], solver.report(state).x))
+            ratios.append(better / own)
+    assert max(ratios) < 0.2
+
+
+def test_steps_of_one_length_have_nothing_to_extrapolate_from():
+    problem = problem_of(Quadratic.random(0).model())
+    solver = BOME().method(problem, parse_options("bome", BOME().options, {"decay": 0.0}), Monitor())
+    state = solver.init(problem.pure, problem.x_start, problem.y_start)
+    for _ in range(20):
+        state = solver.step(problem.pure, state)
+    assert np.array_equal(solver.report(state).x, state.v[:3])
+
+
 @pytest.mark.parametrize("barrier", ["gradient", "value"])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_direction_solves_its_quadratic_program(seed, barrier):
@@ -80,7 +104,7 @@ def test_the_work_is_exactly_the_calls_made(calls):
     assert problem.work == {
         "f": calls["F"] + calls["value_and_grad_F"], "g": both,
         "grad_f": calls["grad_F"] + calls["value_and_grad_F"], "grad_g": both + calls["grad_f"] + calls["grad_f_y"],
-        "hvp": 0, "cross": 0, "hessian": 0, "iterations": point.iterations,
+        "hvp": 0, "cross": 0, "hessian": 0, "iterations": point.iterations, "epochs": 0,
     }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from bileveldsl.backends.f2ba import F2BA, Published, interpolation, nodes, slope, theorem
+from compiled import MINIMA, PBGD, certified, problem_of
 from hypothesis import given
 from hypothesis import strategies as st
 from quadratic import Quadratic
@@ -15,7 +16,6 @@ from bileveldsl.execute.descent import method
 from bileveldsl.execute.driver import run as drive
 from bileveldsl.execute.engine import jax_engine, numpy_engine
 from bileveldsl.execute.monitor import Monitor
-from bileveldsl.execute.problem import compile_problem
 from bileveldsl.solution import Status
 
 TOY = """model toy
@@ -26,16 +26,7 @@ GALET = """model galet
 upper {{ var x start {}; minimize x^2 + u - sin(v) }}
 lower {{ var u start {}; var v start {}; minimize (x + u - sin(v))^2 / 2 }}
 """
-PBGD = """model pbgd
-upper {{ var x in [0, 3] start {}; minimize cos(4*y + 2) / (1 + exp(2 - 4*x)) + 0.5*log((4*x - 2)^2 + 1) }}
-lower {{ var y start {}; minimize (x + y)^2 + x*sin(x + y)^2 }}
-"""
 SETTLED = (Status.STATIONARY, Status.LOCALLY_OPTIMAL)  # as far as the verification can prove the follower's answer
-MINIMA = {0.3824: 0.4427, 1.2152: 0.1999, 2.8296: 1.2435}
-
-
-def problem_of(model, engine=None):
-    return compile_problem(model.program(), engine or numpy_engine())
 
 
 def run(problem, monitor=None, **options):
@@ -162,13 +153,24 @@ def test_the_papers_form_projects_onto_the_bounds():
 def test_certified_constants_give_the_theorems_settings():
     """f = (y - 2x)^2 has mu = L_g = 2, F = 3 (y - 3)^2 has L_f = 6: l = 6, kappa = 3."""
     text = "model m; upper { var x in [0, 2]; minimize 3*(y - 3)^2 }; lower { var y; minimize (y - 2*x)^2 }"
-    found = theorem(loads(text).program(), 1e-4)
+    problem = certified(loads(text))
+    found = theorem(problem.program, problem.facts, 1e-4)
     assert found["sigma"] == pytest.approx(1e-4 / (6 * 27)) and found["eta"] == pytest.approx(1 / (8 * 6 * 27))
     assert found["tau"] == pytest.approx(1 / (6 * found["sigma"] + 2))
     assert found["K"] == math.ceil(math.log(1 / found["sigma"]))
-    point = run(problem_of(loads(text)), Monitor(1e-4), form="paper", max_iterations=20000)
+    point = run(problem, Monitor(1e-4), form="paper", max_iterations=20000)
     assert point.status == "converged" and point.x[0] == pytest.approx(1.5, abs=1e-4)
-    assert theorem(loads(PBGD.format(1, 1)).program(), 1e-4) is None
+    unproved = certified(loads(PBGD.format(1, 1)))
+    assert theorem(unproved.program, unproved.facts, 1e-4) is None
+    assert theorem(problem.program, (), 1e-4) is None  # nothing is proved again here
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_flat_function_is_followed_to_its_end_however_small_its_gradient(order):
+    """phi = exp(-x) / 1000: its gradient is below the tolerance from x = 6.9 on, where 1e-6 is left to gain."""
+    text = "model m; upper { var x in [0, 10]; minimize exp(-y) / 1000 }; lower { var y; minimize (y - x)^2 }"
+    (x,) = run(problem_of(loads(text)), Monitor(1e-6), order=order).x
+    assert math.exp(-x) - math.exp(-10) <= 1e-5  # a hundredth of the tolerance is left
 
 
 def test_steps_that_are_too_long_end_in_a_finite_point():
@@ -324,7 +326,7 @@ def test_the_work_is_exactly_the_calls_made(calls, form):
         "f": calls["F"] + chains, "g": calls["value_and_grad_f_y"] + chains,
         "grad_f": calls["grad_F"] + calls["grad_F_y"] + chains,
         "grad_g": calls["grad_f"] + calls["grad_f_y"] + calls["value_and_grad_f_y"] + chains,
-        "hvp": 0, "cross": 0, "hessian": 0, "iterations": point.iterations,
+        "hvp": 0, "cross": 0, "hessian": 0, "iterations": point.iterations, "epochs": 0,
     }  # fmt: skip
     assert sum(calls.values()) > 20
 

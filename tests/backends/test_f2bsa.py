@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 from bileveldsl.backends.f2bsa import F2BSA, Search, inner_steps, next_distance
+from compiled import certified
 
 from bileveldsl import loads
 from bileveldsl.backend import parse_options
@@ -166,7 +167,11 @@ def test_the_recursion_of_equation_9():
 
 def test_the_papers_form_uses_certified_constants():
     text, a = line("minibatch n;", "")
-    point = run(problem_of(text), Monitor(1e-3), form="paper", sigma=0.01, epsilon=0.1, max_iterations=300, batch=60)
+    problem = certified(loads(text))
+    settings = {"form": "paper", "sigma": 0.01, "epsilon": 0.1, "max_iterations": 300, "batch": 60}
+    search = Search(problem, parse_options("f2bsa", F2BSA().options, settings), Monitor(1e-3))
+    assert (search.known["mu"], search.known["L"]) == (pytest.approx(2), pytest.approx(2))
+    point = run(problem, Monitor(1e-3), **settings)
     assert point.x[0] == pytest.approx(0.7 * a.mean() / 1.1, abs=0.05)
 
 
@@ -176,7 +181,10 @@ def test_the_work_counts_every_call_on_a_batch(calls):
     chains = 2 * (calls["penalty_sum_2"] + calls["penalty_mean_2"])
     polish = calls["value_and_grad_f_y"]
     expected = {"f": chains, "g": chains + polish, "grad_f": chains, "grad_g": chains + polish}
-    assert problem.work == {**expected, "hvp": 0, "cross": 0, "hessian": 0, "iterations": point.iterations}
+    looks = 2  # at the first and the last point, each a call of either oracle on all data
+    epochs = 2 * looks + (calls["penalty_sum_2"] + calls["penalty_mean_2"] - 2 * looks) * 32 / 60
+    others = {"hvp": 0, "cross": 0, "hessian": 0, "iterations": point.iterations}
+    assert problem.work == {**expected, **others, "epochs": pytest.approx(epochs)}
 
 
 def test_conformance():

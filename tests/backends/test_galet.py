@@ -9,6 +9,7 @@ from bileveldsl.backends.galet import Galet
 from bileveldsl.backends.galet.follower import settle
 from bileveldsl.backends.galet.multiplier import adjoint
 from bileveldsl.backends.galet.published import Published
+from compiled import MINIMA, PBGD, problem_of
 from quadratic import Quadratic
 
 from bileveldsl import loads, testing
@@ -17,7 +18,6 @@ from bileveldsl.certify.facts import Fact
 from bileveldsl.execute.driver import run as drive
 from bileveldsl.execute.engine import jax_engine, numpy_engine
 from bileveldsl.execute.monitor import Monitor
-from bileveldsl.execute.problem import compile_problem
 from bileveldsl.solution import Status
 from bileveldsl.solve import solve_with
 
@@ -25,17 +25,8 @@ TOY = """model galet
 upper {{ var x start {}; minimize x^2 + u - sin(v) }}
 lower {{ var u start {}; var v start {}; minimize (x + u - sin(v))^2 / 2 }}
 """
-PBGD = """model pbgd
-upper {{ var x in [0, 3] start {}; minimize cos(4*y + 2) / (1 + exp(2 - 4*x)) + 0.5*log((4*x - 2)^2 + 1) }}
-lower {{ var y start {}; minimize (x + y)^2 + x*sin(x + y)^2 }}
-"""
-MINIMA = {0.3824: 0.4427, 1.2152: 0.1999, 2.8296: 1.2435}
 FORMS = ("krylov", "paper")
 UNBOUNDED = (np.full(3, -np.inf), np.full(3, np.inf)), (np.full(4, -np.inf), np.full(4, np.inf))
-
-
-def problem_of(model, engine=None, facts=()):
-    return compile_problem(model.program(), engine or numpy_engine(), facts)
 
 
 def run(problem, monitor=None, **options):
@@ -266,7 +257,7 @@ def test_the_work_is_exactly_the_calls_made(calls, number, form):
     assert compiled.work == {
         "f": calls["F"] + calls["value_and_grad_F"], "g": values, "grad_f": calls["value_and_grad_F"],
         "grad_g": calls["grad_f_y"] + values, "hvp": calls["hvp"], "cross": calls["cross"], "hessian": 0,
-        "iterations": point.iterations,
+        "iterations": point.iterations, "epochs": 0,
     }  # fmt: skip
     assert calls["hvp"] > 3
 

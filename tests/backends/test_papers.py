@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 from bileveldsl.backends.f2ba import F2BA
 from bileveldsl.backends.pbgd import PBGD
-from papers import f2ba, hardness, pbgd
+from papers import f2ba, hardness, hypercleaning, pbgd
 
 
 @pytest.mark.parametrize("order", [1, 2, 4])
@@ -52,3 +52,44 @@ def test_the_hard_instance_holds_algorithm_2_at_zero_for_its_budget_and_no_longe
 def test_random_starts_of_the_pbgd_toy_end_at_local_minima_of_phi(backend):
     *near, elsewhere = pbgd.counts(pbgd.ends(backend, 12))
     assert elsewhere == 0 and sum(count > 0 for count in near) >= 2
+
+
+# ---- hyper-cleaning, on clouds of points around three centres -------------------------------
+
+
+def clouds(count=240, classes=3, features=6):
+    random = np.random.default_rng(0)
+    labels = random.integers(0, classes, count)
+    centres = 2.5 * random.standard_normal((classes, features))
+    return centres[labels] + random.standard_normal((count, features)), labels
+
+
+def test_half_of_the_labels_are_drawn_anew():
+    task = hypercleaning.Task.of(*clouds())
+    assert len(task.train[0]) == len(task.validation[0]) == 60 and len(task.test[0]) == 120
+    assert task.drawn.sum() == 30 and 0 < task.wrong.sum() < 30 and not (task.wrong & ~task.drawn).any()
+    assert task.train[0].shape[1] == 7 and (task.train[0][:, -1] == 1).all()
+
+
+@pytest.mark.parametrize(("backend", "options"), [
+    ("implicit", {}), ("f2ba", {}),
+    ("f2ba", {"form": "paper", "sigma": 0.1, "K": 10, "tau": 0.5, "eta": 20.0, "max_iterations": 300}),
+    ("galet", {}), ("pbgd", {"inner": 100, "max_iterations": 300}), ("f2bsa", {"sigma": 0.1, "max_iterations": 300}),
+])  # fmt: skip
+def test_the_wrong_labels_are_found(backend, options):
+    task = hypercleaning.Task.of(*clouds())
+    row = hypercleaning.run(task, hypercleaning.Method(backend, options, reg=1e-2), 20.0)
+    noisy = hypercleaning.baselines(task)["all training data"]
+    assert row["found"] > 0.8 and row["accuracy"] > max(noisy, 0.85)
+    assert row["work"]["grad_f"] > 0 and row["least"] < 0 < row["largest"]
+
+
+def test_the_follower_without_a_penalty_is_scored_where_the_method_left_it():
+    task = hypercleaning.Task.of(*clouds())
+    options = {"form": "paper", "sigma": 0.1, "K": 10, "tau": 0.5, "eta": 20.0, "max_iterations": 100}
+    row = hypercleaning.run(task, hypercleaning.Method("f2ba", options))
+    assert row["work"]["g"] == 0 and row["iterations"] == 100 and row["found"] > 0.8
+    with pytest.raises(ValueError, match="strongly_convex"):
+        hypercleaning.run(task, hypercleaning.Method("implicit", {}))
+    text = hypercleaning.table({"f2ba, paper, 200 steps": row}, {"all": 0.5})
+    assert f"| {100 * row['accuracy']:.2f} | {row['F1']:.3f} |" in text and "- all: 50.00" in text

@@ -94,7 +94,7 @@ def test_the_work_is_exactly_the_calls_made(calls, form):
     assert problem.work == {
         "f": calls["F"] + calls["value_and_grad_F"], "g": both, "grad_f": calls["value_and_grad_F"],
         "grad_g": both + calls["grad_f"] + calls["grad_f_y"],
-        "hvp": 0, "cross": 0, "hessian": 0, "iterations": point.iterations,
+        "hvp": 0, "cross": 0, "hessian": 0, "iterations": point.iterations, "epochs": 0,
     }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from bileveldsl.backends.rxgf.discrete import Discrete, schedule
 from bileveldsl.backends.rxgf.problem import Relaxed
 from bileveldsl.backends.rxgf.stationarity import Rows, Stationarity, rows_of
 from bileveldsl.backends.rxgf.subproblem import Programme, closed_form, within_bounds
+from compiled import MINIMA, PBGD, problem_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from quadratic import Quadratic
@@ -17,22 +18,12 @@ from bileveldsl.backend import parse_options
 from bileveldsl.execute.driver import run as drive
 from bileveldsl.execute.engine import jax_engine, numpy_engine
 from bileveldsl.execute.monitor import Monitor
-from bileveldsl.execute.problem import compile_problem
 from bileveldsl.language.diagnostics import BlvError
 from bileveldsl.solution import Status
 from bileveldsl.solve import solve_with
 
 FORMS = ("qcqp", "qp1", "qp2", "rxgd", "flow")
-PBGD = """model pbgd
-upper {{ var x in [0, 3] start {}; minimize cos(4*y + 2) / (1 + exp(2 - 4*x)) + 0.5*log((4*x - 2)^2 + 1) }}
-lower {{ var y start {}; minimize (x + y)^2 + x*sin(x + y)^2 }}
-"""
-MINIMA = {0.3824: 0.4427, 1.2152: 0.1999, 2.8296: 1.2435}
 NUMPY = numpy_engine()
-
-
-def problem_of(model, engine=None):
-    return compile_problem(model.program(), engine or NUMPY)
 
 
 def run(problem, monitor=None, **options):
@@ -376,7 +367,8 @@ def test_the_work_is_exactly_the_calls_made(calls, form, number):
     values = calls["value_and_grad_f_y"]
     assert problem.work == {
         "f": calls["F"], "g": values, "grad_f": calls["grad_F"], "grad_g": calls["grad_f_y"] + values,
-        "hvp": calls["hvp"], "cross": calls["cross"], "hessian": calls["hessian_yy"], "iterations": point.iterations,
+        "hvp": calls["hvp"], "cross": calls["cross"], "hessian": calls["hessian_yy"],
+        "iterations": point.iterations, "epochs": 0,
     }  # fmt: skip
     assert calls["cross"] > 10 and calls["value_and_grad_F"] == calls["grad_f"] == 0
 
@@ -403,3 +395,30 @@ def test_the_exponential_of_the_leader_is_no_obstacle():
     solution = solve_with(m, Rxgf())
     root = optimize.brentq(lambda x: 2 * (np.exp(x) - 2) * np.exp(x) - np.exp(-x), 0, 2)
     assert solution["x"] == pytest.approx(root, abs=1e-6) and solution.status is Status.LOCALLY_OPTIMAL
+
+
+def test_multipliers_are_the_derivatives_of_the_followers_value():
+    """cap: y0 + y1 <= 2, range: 0 <= y0 - y1 <= 1, at x = 1: checked against differences of the least value."""
+    text = """model m
+    dim n = 2
+    upper {{ var x in [0, 1]; minimize (x - 1)^2 + 0.01 * sumsq(y) }}
+    lower {{ var y[n] in [0, 5]; minimize (y[0] - 3*x)^2 + (y[1] - x)^2
+      cap: y[0] + y[1] <= {}; apart: 0 <= y[0] - y[1] <= 1; far: y[1] <= 9 }}
+    """
+    problem = problem_of(loads(text.format(2)))
+    point = run(problem)
+
+    def least(cap, most):
+        found = optimize.minimize(
+            lambda y: (y[0] - 3 * point.x[0]) ** 2 + (y[1] - point.x[0]) ** 2, point.y, bounds=[(0, 5)] * 2,
+            constraints=[{"type": "ineq", "fun": lambda y: [cap - y[0] - y[1], y[0] - y[1], most - y[0] + y[1]]}],
+            options={"ftol": 1e-15},
+        )  # fmt: skip
+        return found.fun
+
+    h = 1e-3
+    slopes = (least(2 + h, 1) - least(2 - h, 1)) / (2 * h), (least(2, 1 + h) - least(2, 1 - h)) / (2 * h)
+    assert set(point.duals) == {"cap", "apart", "far"} and slopes[0] < -1
+    assert float(point.duals["cap"]) == pytest.approx(slopes[0], abs=1e-4)
+    assert float(point.duals["apart"]) == pytest.approx(slopes[1], abs=1e-4)
+    assert float(point.duals["far"]) == 0

@@ -309,7 +309,7 @@ def test_a_json_string_without_end_is_refused_in_linear_time(tmp_path):
 
 
 def test_text_files_are_bounded_by_the_memory_that_reading_takes(tmp_path):
-    for path, text in (("a.json", "[1]" + " " * 1000), ("a.csv", "1\n" * 500), ("a.npy", "x" * 5000)):
+    for path, text in (("a.json", "[1]" + " " * 1000), ("a.csv", "1\n" * 500)):
         write(tmp_path, path, text)
         refused("E412", tmp_path, path, limit_bytes=4000)
 

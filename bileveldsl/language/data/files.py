@@ -11,8 +11,8 @@ from bileveldsl.language.data.request import SMALLER, Request, instead_of, size
 from bileveldsl.language.diagnostics import BlvError
 
 
-def locate(root: Path, request: Request, safe: bool, most_bytes: int) -> Path:
-    """The regular file of at most `most_bytes` that the request names, with symbolic links resolved."""
+def locate(root: Path, request: Request, safe: bool, most_bytes: int | None) -> Path:
+    """The regular file that the request names, with symbolic links resolved, of at most `most_bytes` where given."""
     try:
         base = root.resolve()
         path = (base / request.path).resolve()
@@ -30,7 +30,7 @@ def locate(root: Path, request: Request, safe: bool, most_bytes: int) -> Path:
     if not stat.S_ISREG(status.st_mode):
         found = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
         raise request.error("E402", f"{request.file} is {found}", "name a data file")
-    if status.st_size > most_bytes:
+    if most_bytes is not None and status.st_size > most_bytes:
         raise request.error(
             "E412",
             f"{request.file} has {size(status.st_size)}, more than the {size(most_bytes)} that are read",

@@ -40,12 +40,12 @@ class Labelled(Contents, Protocol):
 @dataclass(frozen=True)
 class Format:
     load: Callable[[Path, Request], Contents]
-    growth: int  # bytes of memory that reading takes for one byte of the file, at worst
+    growth: int | None  # bytes of memory that reading takes for one byte of the file, at worst; None: judged by array
 
 
 FORMATS = {
-    ".npz": Format(lambda path, request: Archive(path), 1),
-    ".npy": Format(lambda path, request: SingleArray(path), 1),
+    ".npz": Format(lambda path, request: Archive(path), None),
+    ".npy": Format(lambda path, request: SingleArray(path), None),
     ".csv": Format(delimited.load, 8),
     ".json": Format(tree.load, 32),
     ".parquet": Format(parquet.load, 1),
@@ -62,7 +62,7 @@ class Reader:
     overrides : arrays that stand in for data of files, by path and keys; the keys are written out
         also where the model leaves them to the parameter's name: `("ridge.npz", ("X",))`.
     safe : refuse files outside `root`, however they are reached.
-    limit_bytes : memory that one array, or one file while it is read, may take.
+    limit_bytes : memory that one array, or one file while it is read, may take; mapped arrays take none.
     """
 
     root: Path
@@ -85,7 +85,7 @@ class Reader:
 
         Returns
         -------
-        array : float64, C order, with exactly `rank` dimensions.
+        array : float64, C order, with exactly `rank` dimensions; large ones may be views of the file (see `mapped`).
 
         Raises
         ------
@@ -231,7 +231,8 @@ class Reader:
             if suffix not in FORMATS:
                 known = ", ".join(FORMATS)
                 raise request.error("E403", f"{request.file} has no format that can be read", f"save it as {known}")
-            path = locate(self.root, request, self.safe, self.limit_bytes // FORMATS[suffix].growth)
+            growth = FORMATS[suffix].growth
+            path = locate(self.root, request, self.safe, None if growth is None else self.limit_bytes // growth)
             sha256 = digest(path)
             self._contents[request.path] = FORMATS[suffix].load(path, request)
             self.digests[request.path] = sha256

@@ -59,9 +59,9 @@ class Request:
     def not_utf8(self, error: UnicodeDecodeError) -> BlvError:
         return self.damaged(f"is not UTF-8 text (byte {error.start})", "save the file with the encoding UTF-8")
 
-    def too_large(self, subject: str, nbytes: int) -> BlvError:
+    def too_large(self, subject: str, nbytes: int, help: str = SMALLER) -> BlvError:
         limit = size(self.limit_bytes)
-        return self.error("E412", f"{subject} needs {size(nbytes)}, more than the limit of {limit}", SMALLER)
+        return self.error("E412", f"{subject} needs {size(nbytes)}, more than the limit of {limit}", help)
 
 
 def quote(text: str) -> str:

@@ -40,6 +40,8 @@ def real_value(value: Any, name: str, rank: int, span: Span) -> tuple[np.ndarray
 def _real_array(value: Any, name: str, rank: int, span: Span) -> np.ndarray:
     import numpy as np
 
+    from bileveldsl.language.data.mapped import is_mapped
+
     mend = "convert it first, for instance with numpy.asarray(value, dtype=float)"
     try:
         array = np.asarray(value)
@@ -62,6 +64,8 @@ def _real_array(value: Any, name: str, rank: int, span: Span) -> np.ndarray:
         if is_integer:
             fail("E274", f"{entry}, an integer too large to be exact", span, help="give floats, or rescale the values")
         fail("E271", entry, span, help="fill in or remove missing values first")
+    if is_mapped(array) and not array.flags.writeable and array.dtype == np.float64 and array.flags.c_contiguous:
+        return array  # stays in its file
     array = np.array(array, dtype=np.float64, order="C")
     array.setflags(write=False)
     return array
