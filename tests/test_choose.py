@@ -17,6 +17,10 @@ lower { var y; minimize (y - x)^2 }
 """
 NONCONVEX = TOY.replace("(y - x)^2", "(y - x)^2 * (y + x)^2 + y")
 CONVEX = TOY.replace("(y - x)^2", "exp(y - x) - y")
+WIDE = """model m
+dim n = 14
+upper { var x in [0, 9]; minimize (x - 3)^2 + sumsq(w) }
+lower { var w[n]; minimize sum(exp(w[i] - x) - w[i] for i in n); assume strongly_convex }"""
 BEYOND = {
     "the follower has constraints (cap, floor)": TOY.replace("(y - x)^2", "(y - x)^2; cap: y <= 1; floor: x + y >= 0"),
     "the follower has constraint (c1)": TOY.replace("(y - x)^2", "(y - x)^2; x*y <= 1"),
@@ -52,7 +56,7 @@ def refusal(call, *arguments, **settings):
         (TOY, "implicit", "lower level strongly convex (mu = 2, proved)"),
         (CONVEX, "f2ba", "lower level convex (proved)"),
         (NONCONVEX, "f2ba", "nothing is proved about the convexity of lower level"),
-        (CONVEX.replace("- y }", "- y; assume strongly_convex }"), "implicit", "lower level strongly convex (assumed)"),
+        (WIDE, "implicit", "lower level strongly convex (assumed)"),
     ],
 )  # fmt: skip
 def test_the_facts_lead_to_the_backend_and_the_reason_says_so(local_methods, text, backend, reason):

@@ -283,9 +283,26 @@ def test_a_saddle_of_the_follower_is_not_verified():
 def test_a_fact_about_another_function_proves_nothing():
     x, y = 0.05, well(0.05, -1.0)
     others = (Fact("upper.objective", "convex", "proved"), Fact("penalty", "pl", "proved", 1.0))
-    weak = (Fact("lower.objective", "convex", "unknown"), Fact("lower.objective", "pl", "proved", 1.0))
+    weak = (Fact("lower.objective", "convex", "unknown"), Fact("lower.objective", "pl", "unknown"))
     for facts in ((), others, weak):
         assert measured(WELLS, x, y, facts=facts).status is Status.STATIONARY
+
+
+def test_the_inequality_bounds_the_gap_of_a_follower_that_is_not_convex():
+    text = """model waves
+    upper { var x in [-4, 4]; minimize (x - 1)^2 + (y - x)^2 }
+    lower { var y; minimize (y - x)^2 + 3*sin(y - x)^2 }"""
+    inequality = (Fact("lower.objective", "pl", "proved", 0.17),)
+    found = measured(text, 1.0, 1.0, facts=inequality)
+    assert found.verification.lower_gap == 0 and found.verification.lower_gap_method == "gradient-bound"
+    assert found.status is Status.LOCALLY_OPTIMAL
+    away = measured(text, 1.0, 1.1, facts=inequality).verification.lower_gap
+    assert away >= (0.1**2 + 3 * math.sin(0.1) ** 2) / 1.05
+
+
+def test_a_wrongly_assumed_inequality_is_refuted_by_a_better_answer():
+    found = measured(WELLS, 0.05, well(0.05, 1.0), facts=(Fact("lower.objective", "pl", "assumed", 1.0),))
+    assert found.status is Status.NOT_VERIFIED
 
 
 def test_assumed_convexity_is_said():

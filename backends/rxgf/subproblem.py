@@ -20,7 +20,7 @@ from bileveldsl.execute.follower import DENSE_LIMIT
 from bileveldsl.execute.monitor import Stop
 
 LARGEST = 1e16  # multiplier from which the constraint is taken to have no feasible point
-ROOT_STEPS = 100
+ROOT_STEPS = 200
 ACCURACY = 1e-15  # of lam, relative
 
 

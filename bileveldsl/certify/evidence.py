@@ -16,6 +16,7 @@ from bileveldsl.certify import refuting, sums
 from bileveldsl.certify.curvature import Composition, Curvature
 from bileveldsl.certify.defined import is_defined
 from bileveldsl.certify.hessian import CONSTANT_SIZE, Hessian, twice_differentiable
+from bileveldsl.certify.interval import round_down
 from bileveldsl.certify.modulus import Modulus
 from bileveldsl.certify.parts import operations, terms
 from bileveldsl.certify.refute import midpoint_violation
@@ -108,7 +109,8 @@ def _is_point(value: Any) -> bool:
 
 
 def _plain(value: Fraction) -> float | str:
-    return float(value) if Fraction(float(value)) == value else str(value)
+    near = round_down(value)
+    return near if Fraction(near) == value else str(value)
 
 
 def _nested(numbers: np.ndarray, values: Mapping[int, float | str]) -> Any:

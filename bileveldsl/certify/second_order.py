@@ -111,6 +111,7 @@ def _constant(matrix: Matrix, size: int) -> Bends:
     two_sided = {"kind": "two-sided", "below": proof, "above": proof}
     return Bends(
         Bound(least, proof) if math.isfinite(least) else None,
+        mu_upper=Bound(0.0, None) if rest == 0 else None,
         L=Bound(size_bound, two_sided) if math.isfinite(size_bound) else None,
         rule="quadratic",
     )
@@ -168,6 +169,6 @@ def _seen(found: Bends, question: Question) -> Bends:
     lower = refuting.lower_smoothness(question, math.inf if found.L is None else found.L.value)
     return replace(
         found,
-        mu_upper=None if upper is None else Bound(round_up(upper[0]), upper[1]),
+        mu_upper=found.mu_upper if upper is None else Bound(round_up(upper[0]), upper[1]),
         L_lower=None if lower is None else Bound(round_down(lower[0]), lower[1]),
     )

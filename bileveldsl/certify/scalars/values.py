@@ -189,7 +189,7 @@ def _near(value: Fraction) -> float:
     try:
         return value.numerator / value.denominator
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 _FLOATS: dict[str, Callable[..., Any]] = {
