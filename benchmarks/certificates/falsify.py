@@ -23,12 +23,10 @@ def contradictions(fact: Fact, found: Statement, root: Scalar, own: tuple[int, .
     """At how many random points a proved fact of a function seems not to hold."""
     rng = np.random.default_rng(0)
     x = _scattered(found, points, rng)
-    if fact.fact == "pl":
-        return _pl(fact, root, own, x, rng)
     try:
-        return _curvature(fact, root, own, x)
-    except NotDifferentiable:
-        return _midpoints(fact, found, root, own, x, rng)
+        return _pl(fact, root, own, x, rng) if fact.fact == "pl" else _curvature(fact, root, own, x)
+    except NotDifferentiable:  # of PL such a function has only what strong convexity gives; of smooth nothing is tried
+        return 0 if fact.fact == "smooth" else _midpoints(fact, found, root, own, x, rng)
 
 
 def _scattered(found: Statement, points: int, rng: np.random.Generator) -> np.ndarray:
