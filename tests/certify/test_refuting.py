@@ -160,7 +160,8 @@ def test_directions_are_found_by_elimination() -> None:
 terms = st.sampled_from(
     ["y1^2", "y2^2", "y1*y2", "y1^3", "x*y1^2", "x*y2", "y1^2*y2^2", "sin(y1)", "exp(y1 - y2)", "y2^4", "x*y1*y2"]
 )
-sums = st.lists(st.tuples(st.sampled_from([-1, 1, 2, 4]), terms), min_size=1, max_size=4, unique_by=lambda part: part[1])
+factors = st.sampled_from([-1, 1, 2, 4])
+sums = st.lists(st.tuples(factors, terms), min_size=1, max_size=4, unique_by=lambda part: part[1])
 
 
 @settings(deadline=None, max_examples=20)

@@ -34,8 +34,8 @@ def gradient(root: Scalar, indices: Sequence[int]) -> list[Scalar]:
 
     Examples
     --------
-    >>> gradient(product([variable(0), power(variable(1), 2)]), [1])
-    [*(v0, v1, 2)]
+    >>> gradient(product([variable(0), power(variable(1), 2)]), [0])
+    [(v1)^2]
     """
     wanted = frozenset(indices)
     order = topological([root])

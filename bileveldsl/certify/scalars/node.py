@@ -69,8 +69,8 @@ def total(terms: Iterable[Scalar]) -> Scalar:
 
     Examples
     --------
-    >>> total([variable(0), number(2), total([variable(1), number(-2)])])
-    +(v0, v1)
+    >>> total([variable(0), number(2), total([variable(0), number(-2)])]).args
+    (v0, v0)
     """
     constant, rest = Fraction(0), []
     for term in terms:
