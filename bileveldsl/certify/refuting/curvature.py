@@ -13,7 +13,7 @@ import numpy as np
 from flint import arb, fmpq
 
 from bileveldsl.certify.refuting.points import Point, Points
-from bileveldsl.certify.scalars import Matrix, NotDifferentiable, balls, evaluate, exact_value, hessian
+from bileveldsl.certify.scalars import Matrix, NotDifferentiable, balls, evaluate, exact_value, hessian, nearest
 from bileveldsl.certify.statement import Question, text
 
 _COUNT = 256  # points sampled at a time
@@ -328,16 +328,9 @@ def _extreme(
         witness = _shortest(curvature, points, score, float(values[0]), sign)
         if witness is not None and (best is None or witness.quotient < best.quotient):
             best = witness
-        if best is not None and _near(best.quotient) <= max(enough, values[0] + 0.05 * abs(values[0]) + _TINY):
+        if best is not None and nearest(best.quotient) <= max(enough, values[0] + 0.05 * abs(values[0]) + _TINY):
             break
     return best
-
-
-def _near(value: Fraction) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
 
 
 def _shortest(

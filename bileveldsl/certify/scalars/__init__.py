@@ -17,10 +17,10 @@ from bileveldsl.certify.scalars.node import (
     total,
     variable,
 )  # fmt: skip
-from bileveldsl.certify.scalars.values import balls, enclose, evaluate, exact_value, polynomials, ring
+from bileveldsl.certify.scalars.values import balls, enclose, evaluate, exact_value, nearest, polynomials, ring
 
 __all__ = [
     "ONE", "ZERO", "Matrix", "NotDifferentiable", "Scalar", "balls", "call", "enclose", "evaluate", "exact_value",
-    "gradient", "hessian", "negated", "number", "occurring", "polynomials", "power", "product", "rebuild", "ring",
-    "substitute", "topological", "total", "variable",
+    "gradient", "hessian", "nearest", "negated", "number", "occurring", "polynomials", "power", "product", "rebuild",
+    "ring", "substitute", "topological", "total", "variable",
 ]  # fmt: skip

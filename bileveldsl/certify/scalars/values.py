@@ -175,7 +175,7 @@ def evaluate(roots: Sequence[Scalar], points: np.ndarray) -> np.ndarray:
         for node in topological(roots):
             args = [done[a] for a in node.args]
             if node.op == "num":
-                done[node] = np.float64(_near(node.value))
+                done[node] = np.float64(nearest(node.value))
             elif node.op == "var":
                 done[node] = points[:, node.value]
             elif node.op == "^":
@@ -185,7 +185,8 @@ def evaluate(roots: Sequence[Scalar], points: np.ndarray) -> np.ndarray:
         return np.array([np.broadcast_to(done[root], (len(points),)) for root in roots])
 
 
-def _near(value: Fraction) -> float:
+def nearest(value: Fraction) -> float:
+    """The float next to a rational, infinite beyond the range of floats."""
     try:
         return value.numerator / value.denominator
     except OverflowError:
