@@ -5,28 +5,79 @@ Sampling proves nothing; a single contradiction beyond roundoff would show a pro
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
 from flint import arb, fmpq
 
 from bileveldsl.certify.facts import Fact
-from bileveldsl.certify.scalars import Matrix, NotDifferentiable, Scalar, balls, evaluate, gradient, hessian
+from bileveldsl.certify.scalars import (
+    Matrix,
+    NotDifferentiable,
+    Scalar,
+    balls,
+    evaluate,
+    gradient,
+    hessian,
+    negated,
+    number,
+    product,
+    total,
+)
 from bileveldsl.certify.statement import Statement
 
 POINTS = 20_000
 CONFIRMED = 200  # suspects of each function that are looked at in exact arithmetic
+GROUPS, STARTS, STEPS = 40, 20, 200  # of PL: values of the others' variables, descents for each, and their steps
+_ENTRIES = 4_000_000  # of the matrices looked at together
 ROUNDOFF = 1e-7  # of the size of what is compared
 
 
-def contradictions(fact: Fact, found: Statement, root: Scalar, own: tuple[int, ...], points: int = POINTS) -> int:
-    """At how many random points a proved fact of a function seems not to hold."""
+def contradictions(fact: Fact, found: Statement, points: int = POINTS) -> int:
+    """At how many random points a proved fact seems not to hold, other than by roundoff.
+
+    Facts of feasible sets are those of their constraints, and nothing more is tried.
+    """
     rng = np.random.default_rng(0)
     x = _scattered(found, points, rng)
-    try:
-        return _pl(fact, root, own, x, rng) if fact.fact == "pl" else _curvature(fact, root, own, x)
-    except NotDifferentiable:  # of PL such a function has only what strong convexity gives; of smooth nothing is tried
-        return 0 if fact.fact == "smooth" else _midpoints(fact, found, root, own, x, rng)
+    wrong = int(_crossed(fact))
+    for root, own in _judged(fact, found):
+        try:
+            wrong += _pl(fact, root, own, x, rng) if fact.fact == "pl" else _curvature(fact, root, own, x)
+        except NotDifferentiable:  # of the slopes of a function with kinks nothing is tried
+            if fact.fact not in ("smooth", "pl"):
+                wrong += _midpoints(fact, found, root, own, x, rng)
+    return wrong
+
+
+def _crossed(fact: Fact) -> bool:
+    """Whether a constant lies on the wrong side of the bound on its other side."""
+    if fact.constant is None or fact.constant_upper is None:
+        return False
+    return fact.constant < fact.constant_upper if fact.fact == "smooth" else fact.constant > fact.constant_upper
+
+
+def _judged(fact: Fact, found: Statement) -> Iterator[tuple[Scalar, tuple[int, ...]]]:
+    """The functions that a fact speaks of, with the variables that they are judged in."""
+    if fact.of in found.functions:
+        level = fact.of.removesuffix(".objective")
+        yield found.functions[fact.of], _own(found, level)
+    if fact.of.endswith(".penalty"):
+        level = fact.of.removesuffix(".penalty")
+        for share in (1, Fraction(1, 10), Fraction(1, 1000)):
+            sigma = number(Fraction(fact.witness["sigma"]["upper"]) * share)
+            upper, lower = found.functions["upper.objective"], found.functions[f"{level}.objective"]
+            yield total([product([sigma, upper]), lower]), _own(found, level)
+    for c in found.constraints:
+        if c.label == fact.of or c.label.startswith(f"{fact.of}["):
+            yield c.root, _own(found, c.level)
+            if c.relation == "== 0":
+                yield negated(c.root), _own(found, c.level)
+
+
+def _own(found: Statement, level: str) -> tuple[int, ...]:
+    return tuple(range(len(found.variables))) if level == "upper" else found.own(level)
 
 
 def _scattered(found: Statement, points: int, rng: np.random.Generator) -> np.ndarray:
@@ -44,14 +95,23 @@ def _scattered(found: Statement, points: int, rng: np.random.Generator) -> np.nd
 
 def _curvature(fact: Fact, root: Scalar, own: tuple[int, ...], x: np.ndarray) -> int:
     entries = hessian(root, own)
-    matrices = np.zeros((len(x), len(own), len(own)))
+    if not entries:
+        return int(fact.fact == "strongly_convex")
+    chunk = max(1, _ENTRIES // len(own) ** 2)
+    return sum(_bent_wrongly(fact, entries, len(own), x[k : k + chunk]) for k in range(0, len(x), chunk))
+
+
+def _bent_wrongly(fact: Fact, entries: Matrix, size: int, x: np.ndarray) -> int:
+    matrices = np.zeros((len(x), size, size))
     for (i, j), values in zip(entries, evaluate(list(entries.values()), x), strict=True):
         matrices[:, i, j] = matrices[:, j, i] = values
     usable = np.flatnonzero(np.isfinite(matrices).all((1, 2)))
+    if not len(usable):
+        return 0
     values, vectors = np.linalg.eigh(matrices[usable])
     constant = fact.constant or 0.0
     if fact.fact == "smooth":
-        ends = np.where(values[:, -1] > -values[:, 0], len(own) - 1, 0)
+        ends = np.where(values[:, -1] > -values[:, 0], size - 1, 0)
         suspects = np.flatnonzero(np.abs(values).max(1) > constant)
     else:
         ends = np.zeros(len(usable), dtype=int)
@@ -100,30 +160,31 @@ def _midpoints(
 def _pl(fact: Fact, root: Scalar, own: tuple[int, ...], x: np.ndarray, rng: np.random.Generator) -> int:
     """|gradient|^2 / 2 against mu times the height above the lowest point found by descent from many starts."""
     slopes = gradient(root, own)
-    wrong = 0
-    for row in x[rng.integers(0, len(x), 40)]:
-        batch = np.repeat(row[None], len(x) // 40, 0)
-        batch[:, own] = x[: len(batch), own]
-        values = evaluate([root, *slopes], batch)
-        lowest = _descended(root, slopes, own, batch[np.argsort(values[0])[:20]])
-        height = values[0] - lowest
-        square = (values[1:] ** 2).sum(0) / 2
-        usable = np.isfinite(square) & np.isfinite(height)
-        size = np.abs(values[0]) + abs(lowest)
-        wrong += int((square < (fact.constant or 0.0) * (height - 1e-9 * size) * (1 - ROUNDOFF))[usable].sum())
-    return wrong
+    groups = min(GROUPS, len(x))
+    batch = x[rng.integers(0, len(x), groups)].repeat(len(x) // groups, axis=0)
+    batch[:, own] = x[: len(batch), own]
+    values = evaluate([root, *slopes], batch)
+    height = values[0].reshape(groups, -1)
+    starts = np.argsort(height, axis=1)[:, :STARTS] + np.arange(groups)[:, None] * height.shape[1]
+    lowest = _descended(root, slopes, own, batch[starts.ravel()]).reshape(groups, -1)
+    least = np.fmin(np.nanmin(lowest, axis=1, initial=np.inf), np.nanmin(height, axis=1, initial=np.inf))[:, None]
+    square = (values[1:] ** 2).sum(0).reshape(groups, -1) / 2
+    allowed = (height - least - 1e-9 * (np.abs(height) + np.abs(least))) * (1 - ROUNDOFF)
+    usable = np.isfinite(square) & np.isfinite(allowed)
+    return int((square < (fact.constant or 0.0) * allowed)[usable].sum())
 
 
-def _descended(root: Scalar, slopes: list[Scalar], own: tuple[int, ...], x: np.ndarray) -> float:
-    """The lowest value that descent with halved steps reaches, an upper bound of the infimum."""
+def _descended(root: Scalar, slopes: list[Scalar], own: tuple[int, ...], x: np.ndarray) -> np.ndarray:
+    """The lowest values that descent with halved steps reaches, upper bounds of the infima."""
     x, step = x.copy(), np.full(len(x), 1.0)
-    value = evaluate([root], x)[0]
-    for _ in range(200):
-        direction = evaluate(slopes, x).T
+    value, *slope = evaluate([root, *slopes], x)
+    for _ in range(STEPS):
         trial = x.copy()
-        trial[:, own] -= step[:, None] * direction
-        new = evaluate([root], trial)[0]
+        trial[:, own] -= step[:, None] * np.array(slope).T
+        new, *new_slope = evaluate([root, *slopes], trial)
         better = new < value
         x[better], value[better] = trial[better], new[better]
+        for old, fresh in zip(slope, new_slope, strict=True):
+            old[better] = fresh[better]
         step = np.where(better, step * 1.5, step / 2)
-    return float(np.nanmin(value))
+    return value

@@ -48,21 +48,27 @@ def examined(name: str, text: str, points: int) -> dict[str, Any]:
     row: dict[str, Any] = {"name": name, "seconds": seconds, "check_seconds": check_seconds}
     found = statement(program)
     own = found.own("lower") if found is not None else ()
-    wrong = 0
+    tried = wrong = 0
     for fact in facts:
         if fact.of == "lower.objective":
             row[fact.fact] = MARK[fact.verdict]
             row[f"{fact.fact}_constant"] = fact.constant
             row[f"{fact.fact}_upper"] = fact.constant_upper
             row[f"{fact.fact}_rule"] = fact.rule
-            if found is not None and fact.verdict == "proved":
-                wrong += contradictions(fact, found, found.functions[fact.of], own, points)
+        if found is not None and fact.verdict == "proved":
+            tried += 1
+            wrong += contradictions(fact, found, points)
     row |= _counts(facts)
     row["accepted"] = len(made.claims)
     decided = [u for u in made.unchecked if u["verdict"] in ("proved", "refuted")]
     row["unchecked"] = "; ".join(f"{u['of']} {u['fact']}: {u['why']}" for u in decided)
-    row["contradictions"] = wrong
+    row["falsified_facts"], row["contradictions"] = tried, wrong
     row["dcp"] = dcp_verdict(found, found.functions["lower.objective"], own) if found is not None else "not tried"
+    return row
+
+
+def shown(row: dict[str, Any]) -> dict[str, Any]:
+    print(*(f"{key}={value}" for key, value in row.items() if value not in ("", None)), flush=True)
     return row
 
 
@@ -118,13 +124,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="*")
     given = parser.parse_args()
     wanted = lambda name: not given.only or any(part in name for part in given.only)  # noqa: E731
-    functions = [examined(n, case.model(), given.points) for n, case in CASES.items() if wanted(n)]
-    rows = []
-    if given.problems:
-        for problem in json.loads(given.problems.read_text()):
-            if wanted(problem["name"]):
-                rows.append(examined(problem["name"], to_blv(problem), given.points))
-                print(*(f"{key}={value}" for key, value in rows[-1].items() if value not in ("", None)))
+    problems = json.loads(given.problems.read_text()) if given.problems else []
+    rows = [shown(examined(p["name"], to_blv(p), given.points)) for p in problems if wanted(p["name"])]
+    functions = [shown(examined(n, case.model(), given.points)) for n, case in CASES.items() if wanted(n)]
     lines = ["# Certificates", "", "`mu (above)`: a proved lower bound, and in brackets one on its other side.", ""]
     if rows:
         lines += table("Followers of the collection", rows)

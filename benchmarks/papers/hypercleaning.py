@@ -165,11 +165,17 @@ def run(task: Task, method: Method, seconds: float | None = None, tolerance: flo
     }  # fmt: skip
 
 
-def baselines(task: Task) -> dict[str, float]:
-    """Test accuracy of logistic regression on other choices of the training data."""
+BASELINES = {
+    "20 steps": (0.0, 20), "100 steps": (0.0, 100), "1000 steps": (0.0, 1000), "ridge 1e-3": (1e-3, 10_000),
+}  # fmt: skip
+"""Penalty and number of L-BFGS steps; without a penalty the answer is where one stops."""
+
+
+def baselines(task: Task) -> dict[str, list[float]]:
+    """Test accuracy of logistic regression on other choices of the training data, for each of the baselines."""
     from scipy import optimize
 
-    def accuracy(X: np.ndarray, Y: np.ndarray) -> float:
+    def accuracy(X: np.ndarray, Y: np.ndarray, reg: float, steps: int) -> float:
         def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
             W = flat.reshape(X.shape[1], -1)
             Z = X @ W
@@ -177,21 +183,22 @@ def baselines(task: Task) -> dict[str, float]:
             E = np.exp(Z - top)
             P = E / E.sum(axis=1, keepdims=True)
             value = float(np.mean(np.log(E.sum(axis=1)) + top[:, 0] - (Y * Z).sum(axis=1)))
-            return value, (X.T @ (P - Y) / len(X)).ravel()
+            return value + reg * float(flat @ flat), (X.T @ (P - Y) / len(X) + 2 * reg * W).ravel()
 
         W = optimize.minimize(loss, np.zeros(X.shape[1] * Y.shape[1]), jac=True, method="L-BFGS-B",
-                              options={"maxiter": 20}).x.reshape(X.shape[1], -1)  # fmt: skip
+                              options={"maxiter": steps}).x.reshape(X.shape[1], -1)  # fmt: skip
         return float(((task.test[0] @ W).argmax(axis=1) == task.test[1].argmax(axis=1)).mean())
 
     (X, Y), clean = task.train, ~task.wrong
-    return {
-        "validation data only": accuracy(*task.validation),
-        "rightly labelled training data": accuracy(X[clean], Y[clean]),
-        "all training data": accuracy(X, Y),
+    data = {
+        "validation data only": task.validation,
+        "rightly labelled training data": (X[clean], Y[clean]),
+        "all training data": (X, Y),
     }
+    return {name: [accuracy(*pair, *how) for how in BASELINES.values()] for name, pair in data.items()}
 
 
-def table(rows: dict[str, dict[str, Any]], against: dict[str, float]) -> str:
+def table(rows: dict[str, dict[str, Any]], against: dict[str, list[float]]) -> str:
     lines = ["# Hyper-cleaning of MNIST at half size, linear classifier, half of the labels drawn anew", ""]
     lines += ["| method | accuracy / F1 elsewhere | test accuracy | F1 | found | F | steps | seconds | gradients of F "
               "| of f | products | range of x | end |", "|---" * 13 + "|"]  # fmt: skip
@@ -206,8 +213,9 @@ def table(rows: dict[str, dict[str, Any]], against: dict[str, float]) -> str:
             )
     lines += ["", "Seconds are of one processor; a method that is not done by then ends at `limit`."]
     lines += ["`pbgd` in its published form is scored at the follower's own chain.", ""]
-    lines += ["Logistic regression without a penalty (20 iterations of L-BFGS), test accuracy:", ""]
-    lines += [f"- {name}: {100 * value:.2f}" for name, value in against.items()]
+    lines += ["Logistic regression by L-BFGS, test accuracy:", ""]
+    lines += [f"| data | {' | '.join(BASELINES)} |", "|---" * (1 + len(BASELINES)) + "|"]
+    lines += [f"| {name} | {' | '.join(f'{100 * v:.2f}' for v in values)} |" for name, values in against.items()]
     return "\n".join(lines) + "\n"
 
 
