@@ -48,6 +48,12 @@ def test_the_hard_instance_holds_algorithm_2_at_zero_for_its_budget_and_no_longe
     assert hardness.symbolic(outer, inner) == pytest.approx(-1, abs=1e-9)
 
 
+def test_auto_proves_the_answer_of_the_hard_instance():
+    solution = hardness.instance(2, 3).solve()
+    assert solution.status.value == "globally_optimal"
+    assert solution.values["x"] == pytest.approx(-1, abs=1e-6)
+
+
 @pytest.mark.parametrize("backend", [F2BA(), PBGD()], ids=lambda backend: backend.name)
 def test_random_starts_of_the_pbgd_toy_end_at_local_minima_of_phi(backend):
     *near, elsewhere = pbgd.counts(pbgd.ends(backend, 12))
