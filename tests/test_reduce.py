@@ -27,7 +27,7 @@ def program(upper, lower):
 
 @pytest.mark.parametrize("upper", ["minimize", "maximize"])
 @pytest.mark.parametrize("lower", ["minimize", "maximize"])
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None)
 @given(x=finite, y=finite)
 def test_every_level_minimizes_and_the_turned_objectives_are_the_negatives(upper, lower, x, y):
     before = program(upper, lower)

@@ -20,7 +20,7 @@ from bileveldsl.verify import hypergradient, smooth, verify_point
 
 TOY = "model toy; upper { var x in [0, 10]; minimize (x - 3)^2 + (y - 1)^2 }; lower { var y; minimize (y - x)^2 }"
 CONVEX = (Fact("lower.objective", "convex", "proved"),)
-few = settings(max_examples=40, deadline=None, derandomize=True)
+few = settings(max_examples=40, deadline=None)
 
 
 def compiled(text, **given):

@@ -379,7 +379,7 @@ def best_of_all_choices(a, b, c, d, e, f, g, h, i):
     return best
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None)
 @given(st.tuples(*[small] * 7), st.integers(0, 4), small, st.sampled_from(["branch", "binaries"]))
 def test_products_with_binary_variables_equal_all_choices_of_these(weights, h, i, method):
     numbers = {**dict(zip("abcdefg", weights, strict=True)), "h": h, "i": i}

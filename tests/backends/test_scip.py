@@ -191,7 +191,7 @@ pair = st.lists(st.integers(-4, 4), min_size=2, max_size=2).filter(any).map(np.a
 row = st.tuples(pair, pair, st.integers(-2, 9))
 
 
-@settings(max_examples=10, deadline=None, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=10, deadline=None, phases=[Phase.generate])
 @given(F=st.tuples(pair, pair), f=st.tuples(pair, pair, st.integers(-2, 2)), rows=st.lists(row, min_size=1, max_size=2),
        upper_rows=st.lists(row, max_size=1))  # fmt: skip
 def test_small_integer_programs_equal_enumeration(F, f, rows, upper_rows):
@@ -233,7 +233,7 @@ def test_an_answer_of_integers_on_the_edge_of_a_row_that_moves_cuts_all_the_same
     assert (found.status, found.bound) == ("converged", pytest.approx(1, abs=1e-4))
 
 
-@settings(max_examples=10, deadline=None, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=10, deadline=None, phases=[Phase.generate])
 @given(a=st.integers(-3, 3), b=st.integers(-3, 3), c=st.integers(1, 3), d=st.integers(-2, 2), e=st.integers(-3, 3))
 def test_small_convex_programs_equal_a_grid(a, b, c, d, e):
     """The follower's answer is a projection: y = clip(d x + e/2, -2, x + c)."""

@@ -55,7 +55,7 @@ w, v = Symbol("w", "variable", (P,)), Symbol("v", "variable", (P,))
 # ---- random expressions over labels ---------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None)
 @given(SMOOTH, SEEDS)
 def test_jacobians_of_random_expressions(case: tuple[Term, Symbol, Symbol], seed: int) -> None:
     term, symbol, _ = case
@@ -67,7 +67,7 @@ def test_jacobians_of_random_expressions(case: tuple[Term, Symbol, Symbol], seed
     assert_close(value, expected, evaluate(term.expr, values))
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None)
 @given(SMOOTH, SEEDS)
 def test_second_derivatives_of_random_expressions(case: tuple[Term, Symbol, Symbol], seed: int) -> None:
     """The Hessian has the differences of the gradient, is symmetric, and gives the directional derivative."""
@@ -108,7 +108,7 @@ def scalar_models(draw: st.DrawFn, depth: int = 3) -> tuple[Expr, sympy.Expr]:
     return apply(fn, [a, b]), fn.subs({U: first, D: second}, simultaneous=True)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None)
 @given(scalar_models(), st.floats(-1.5, 1.5), st.floats(-1.5, 1.5))
 def test_scalar_models_have_the_derivatives_of_sympy(model: tuple[Expr, sympy.Expr], at: float, beside: float) -> None:
     node, plain = model
@@ -123,7 +123,7 @@ def test_scalar_models_have_the_derivatives_of_sympy(model: tuple[Expr, sympy.Ex
         assert float(evaluate(ours, values)) == pytest.approx(float(theirs), rel=1e-8, abs=1e-8)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None)
 @given(scalar_models(depth=2))
 def test_small_scalar_models_are_one_sympy_expression(model: tuple[Expr, sympy.Expr]) -> None:
     """They merge into a single function, whose derivative differs from sympy's by nothing that simplifies."""

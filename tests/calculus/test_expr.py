@@ -72,14 +72,14 @@ def fn(function: sympy.Expr, *args: Expr) -> Expr:
 EXP, SIN = sympy.exp(argument(0)), sympy.sin(argument(0))
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None)
 @given(terms(), st.integers(0, 99))
 def test_the_normal_form_keeps_the_meaning(term: Term, seed: int) -> None:
     values = random_values(seed)
     np.testing.assert_allclose(on_grid(term.expr, values), term.meaning(values), rtol=1e-9, atol=1e-9)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None)
 @given(terms(), st.permutations(range(2)), st.permutations(range(2)))
 def test_the_normal_form_is_stable(term: Term, first: list[int], second: list[int]) -> None:
     """A node rebuilt from its children is itself, and so is one that is renamed there and back."""
@@ -224,7 +224,7 @@ def test_elements_along_a_label_that_the_node_has() -> None:
     np.testing.assert_allclose(evaluate(back, values), (one_hot * values[X] * values[b]).sum(axis=0))
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None)
 @given(terms(depth=1), terms(depth=1), st.data(), st.integers(0, 9))
 def test_scatter_is_the_adjoint_of_select(one: Term, other: Term, data: st.DataObject, seed: int) -> None:
     """<select(u), z> over the labels of the selection is <u, scatter(z)> over those of u."""

@@ -40,7 +40,7 @@ def best(program, x, grid):
 coefficient = st.integers(-2, 2)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None)
 @given(slope=coefficient.filter(bool), shift=coefficient, a=coefficient, b=coefficient, c=coefficient)
 def test_cuts_hold_at_every_answer(slope, shift, a, b, c):
     """The follower a y^3 + b y^2 x + c y on a grid: the cut of its answer at x = 0.5 at those of other decisions."""
@@ -98,7 +98,7 @@ def test_the_deepest_answer_is_asked_for_only_on_a_row():
 # ---- curvature ------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None)
 @given(a=coefficient, b=coefficient, c=coefficient, d=coefficient, x=st.integers(-3, 3))
 def test_second_order_conditions_hold_at_every_minimum(a, b, c, d, x):
     program = program_of(
