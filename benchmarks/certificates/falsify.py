@@ -44,7 +44,10 @@ def contradictions(fact: Fact, found: Statement, points: int = POINTS) -> int:
     wrong = int(_crossed(fact))
     for root, own in _judged(fact, found):
         try:
-            wrong += _pl(fact, root, own, x, rng) if fact.fact == "pl" else _curvature(fact, root, own, x)
+            if fact.fact == "pl":
+                wrong += _pl(fact, found, root, own, x, rng)
+            else:
+                wrong += _curvature(fact, root, own, x)
         except NotDifferentiable:  # of the slopes of a function with kinks nothing is tried
             if fact.fact not in ("smooth", "pl"):
                 wrong += _midpoints(fact, found, root, own, x, rng)
@@ -157,30 +160,41 @@ def _midpoints(
     return wrong
 
 
-def _pl(fact: Fact, root: Scalar, own: tuple[int, ...], x: np.ndarray, rng: np.random.Generator) -> int:
-    """|gradient|^2 / 2 against mu times the height above the lowest point found by descent from many starts."""
+def _pl(
+    fact: Fact, found: Statement, root: Scalar, own: tuple[int, ...], x: np.ndarray, rng: np.random.Generator
+) -> int:
+    """D(y, a) / 2 against mu times the height above the lowest point found by descent from many starts.
+
+    D(y, a) = -2a min_z <gradient, z - y> + a/2 |z - y|^2 between bounds, and |gradient|^2 where there are none.
+    """
     slopes = gradient(root, own)
+    lo, hi = (end[list(own), None] for end in found.box)
     groups = min(GROUPS, len(x))
     batch = x[rng.integers(0, len(x), groups)].repeat(len(x) // groups, axis=0)
     batch[:, own] = x[: len(batch), own]
-    values = evaluate([root, *slopes], batch)
-    height = values[0].reshape(groups, -1)
+    value, *slope = evaluate([root, *slopes], batch)
+    height = value.reshape(groups, -1)
     starts = np.argsort(height, axis=1)[:, :STARTS] + np.arange(groups)[:, None] * height.shape[1]
-    lowest = _descended(root, slopes, own, batch[starts.ravel()]).reshape(groups, -1)
+    lowest = _descended(root, slopes, own, batch[starts.ravel()], lo, hi).reshape(groups, -1)
     least = np.fmin(np.nanmin(lowest, axis=1, initial=np.inf), np.nanmin(height, axis=1, initial=np.inf))[:, None]
-    square = (values[1:] ** 2).sum(0).reshape(groups, -1) / 2
+    y, down = batch[:, own].T, np.array(slope)
+    room = np.where(down > 0, y - lo, hi - y)
+    moved = np.minimum(np.abs(down), fact.witness.get("curvature", 1.0) * room)
+    square = (moved * (2 * np.abs(down) - moved)).sum(0).reshape(groups, -1) / 2
     allowed = (height - least - 1e-9 * (np.abs(height) + np.abs(least))) * (1 - ROUNDOFF)
     usable = np.isfinite(square) & np.isfinite(allowed)
     return int((square < (fact.constant or 0.0) * allowed)[usable].sum())
 
 
-def _descended(root: Scalar, slopes: list[Scalar], own: tuple[int, ...], x: np.ndarray) -> np.ndarray:
-    """The lowest values that descent with halved steps reaches, upper bounds of the infima."""
+def _descended(
+    root: Scalar, slopes: list[Scalar], own: tuple[int, ...], x: np.ndarray, lo: np.ndarray, hi: np.ndarray
+) -> np.ndarray:
+    """The lowest values that projected descent with halved steps reaches, upper bounds of the least."""
     x, step = x.copy(), np.full(len(x), 1.0)
     value, *slope = evaluate([root, *slopes], x)
     for _ in range(STEPS):
         trial = x.copy()
-        trial[:, own] -= step[:, None] * np.array(slope).T
+        trial[:, own] = np.clip(trial[:, own].T - step * np.array(slope), lo, hi).T
         new, *new_slope = evaluate([root, *slopes], trial)
         better = new < value
         x[better], value[better] = trial[better], new[better]

@@ -102,7 +102,7 @@ def table(title: str, rows: list[dict[str, Any]]) -> list[str]:
 
 
 def number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
+    return "" if value is None else f"{value + 0.0:.6g}"  # no -0
 
 
 def details(rows: list[dict[str, Any]]) -> list[str]:
