@@ -1,7 +1,8 @@
 """BOME: a dynamic barrier for the follower's value gap (Liu, Ye, Wright, Stone, Liu, NeurIPS 2022).
 
 u is `inner` gradient steps on f(x, .), from where the last ones ended (the paper begins at y, which is farther from
-the answer), q = f(x, y) - f(x, u) with u held fixed, and (x, y) moves against
+the answer) and fewer where a certified gap of u is small beside the last q; q = f(x, y) - f(x, u) with u held fixed,
+and (x, y) moves against
 
     d = grad F + [barrier - <grad F, grad q>]_+ / |grad q|^2  grad q,     barrier = eta |grad q|^2  or  eta q,
 
@@ -13,36 +14,37 @@ Bounds are kept by projection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from bileveldsl.backends.pbgd import Polish, boxes
 
-from bileveldsl.backend import Capabilities, Option, RawPoint, why_not
+from bileveldsl.backend import Capabilities, Option, RawPoint
+from bileveldsl.execute.certified import Certified, certified, repeated
 from bileveldsl.execute.descent import Box, norm
-from bileveldsl.execute.driver import Report, Solver, run
+from bileveldsl.execute.driver import Report, Solver
+from bileveldsl.execute.many import Iterative
 from bileveldsl.execute.polish import polished
 
 if TYPE_CHECKING:
-    from bileveldsl.certify.facts import Fact
     from bileveldsl.execute.monitor import Monitor
     from bileveldsl.execute.namespace import Array
     from bileveldsl.execute.oracles import Oracles
     from bileveldsl.execute.problem import CompiledProblem
-    from bileveldsl.program import Program
 
 APART = 1.5  # step sizes of means that x is extrapolated from, one by the other
 LATEST = 0.1  # share of the run that a mean is over
 SETTLED = 1000  # steps from which on the error is that of the step size
 NEAR = 0.05  # distance, relative, to which it may be
+ENOUGH = 1e-8  # of the certified gap of u, relative to the value gap
 POLISHING = 1000  # most gradients of the final follower's problem
 
 
 @dataclass(frozen=True)
-class BOME:
-    """The backend `bome`."""
+class BOME(Iterative):
+    """The backend `bome`: the barrier's direction is followed, and the follower's own answer reported."""
 
     name: str = "bome"
     summary: str = "dynamic barrier for the follower's value gap, first-order, bounds at both levels"
@@ -50,7 +52,7 @@ class BOME:
     options: tuple[Option, ...] = (
         Option("barrier", str, "gradient", "rate at which the value gap falls", choices=("gradient", "value")),
         Option("eta", float, 0.5, "factor of the barrier", above=0.0),
-        Option("inner", int, 10, "gradient steps of the follower", at_least=1),
+        Option("inner", int, 10, "gradient steps of the follower, fewer where a small gap is certified", at_least=1),
         Option("alpha", float, None, "inner step size; auto is the reciprocal of the curvature met", above=0.0),
         Option("xi", float, None, "first step size; auto is a quarter of the reciprocal of the curvature met",
                above=0.0),
@@ -58,22 +60,14 @@ class BOME:
         Option("max_iterations", int, 20000, "steps", at_least=1),
     )  # fmt: skip
 
-    def available(self) -> str | None:
-        return None
-
-    def admits(self, program: Program, facts: Iterable[Fact]) -> str | None:
-        return why_not(self.name, self.capabilities, program, facts)
-
-    def solve(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> RawPoint:
-        """Follow the barrier's direction, and report the follower's own answer."""
-        result = run(self.method(problem, options, monitor), problem, monitor, options["max_iterations"])
-        return self.finished(problem, options, monitor, result)
-
     def method(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> Solver[Any]:
         """The dynamic barrier with these settings."""
         both, follower = boxes(problem)
         settings = {name: options[name] for name in ("barrier", "eta", "inner", "alpha", "xi", "decay")}
-        return Barrier(**settings, box=both, follower=follower, tolerance=monitor.tolerance)
+        known = certified(problem)
+        if known is not None:
+            known.tell(monitor)
+        return Barrier(**settings, box=both, follower=follower, tolerance=monitor.tolerance, known=known)
 
     def finished(
         self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor, result: RawPoint
@@ -92,6 +86,7 @@ class State(NamedTuple):
     mean: tuple[Any, Any]  # of x and the step size over the last tenth of the run
     marks: tuple[Any, Any, Any, Any]  # such means at two earlier times, the older first
     iteration: Any
+    steps: Any  # of u
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +102,7 @@ class Barrier:
     box: Box
     follower: Box
     tolerance: float
+    known: Certified | None = None
 
     def init(self, oracles: Oracles, x: Array, y: Array) -> State:
         """With the curvature of f and of F along a short step downhill."""
@@ -126,20 +122,22 @@ class Barrier:
         upper = met(v, lambda w: xp.concatenate(oracles.grad_F(w[:nx], w[nx:])))
         curvatures = xp.stack([along_y, lower + upper])
         infinite, nothing = xp.asarray(np.inf), (x, xp.asarray(0.0))
-        return State(v, y, curvatures, oracles.F(x, y), infinite, infinite, nothing, nothing + nothing, 0)
+        return State(v, y, curvatures, oracles.F(x, y), infinite, infinite, nothing, nothing + nothing, 0, 0)
 
     def step(self, oracles: Oracles, state: State) -> State:
         engine, xp = oracles.engine, oracles.engine.xp
         nx = state.v.shape[0] - state.u.shape[0]
         x, y = state.v[:nx], state.v[nx:]
+        along_y, last = state.curvatures[0], xp.where(xp.isfinite(state.gap), state.gap, 0.0)
+        small = ENOUGH * xp.maximum(last, self.tolerance**2)
 
-        def descend(_: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:
-            u, curvature = carry
+        def descend(u: Array) -> tuple[Array, Array]:
             g = oracles.grad_f_y(x, u)
-            new = self.follower.project(engine, u - g * (self.alpha or 1 / curvature))
-            return new, curvature
+            near = xp.asarray(False) if self.known is None else self.known.gap(xp, u, g) <= small
+            new = self.follower.project(engine, u - g * (self.alpha or 1 / along_y))
+            return xp.where(near, u, new), near
 
-        u, along_y = engine.fori_loop(0, self.inner, descend, (state.u, state.curvatures[0]))
+        u, steps = repeated(engine, descend, state.u, self.inner)
         value, F_x, F_y = oracles.value_and_grad_F(x, y)
         above, f_x, f_y = oracles.value_and_grad_f(x, y)
         below, least_x, _ = oracles.value_and_grad_f(x, u)
@@ -164,7 +162,7 @@ class Barrier:
         mean = tuple(old + share * (new - old) for old, new in zip(state.mean, (v[:nx], xi), strict=True))
         fresh = (state.marks[3] == 0) | (state.marks[3] >= APART * mean[1])
         marks = tuple(xp.where(fresh, *pair) for pair in zip((*state.marks[2:], *mean), state.marks, strict=True))
-        return State(v, u, curvatures, value, size, gap, mean, marks, state.iteration + 1)
+        return State(v, u, curvatures, value, size, gap, mean, marks, state.iteration + 1, state.steps + steps)
 
     def terminate(self, state: State) -> Array:
         return (state.norm <= self.tolerance) & (state.gap <= self.tolerance**2)
@@ -183,5 +181,5 @@ class Barrier:
         return (x + near * ahead).clip(self.box.lower[:nx], self.box.upper[:nx])
 
     def work(self, state: State) -> Mapping[str, int]:
-        steps = int(state.iteration)
-        return {"f": 1 + steps, "g": 2 * steps, "grad_f": 2 + steps, "grad_g": 4 + (self.inner + 2) * steps}
+        steps, inner = int(state.iteration), int(state.steps)
+        return {"f": 1 + steps, "g": 2 * steps, "grad_f": 2 + steps, "grad_g": 4 + 2 * steps + inner}

@@ -102,6 +102,9 @@ class Search:
         self.paper = self.options["form"] == "paper"
         if self.paper:
             self.known = theorem(self.problem.program, self.problem.facts, self.options["epsilon"]) or UNCERTIFIED
+            if "mu" in self.known and not self.options["K"]:
+                text = "inner steps by equation (9) with certified constants (mu = {mu:.3g}, L = {L:.3g})"
+                self.monitor.notes.append(text.format(**self.known))
         self.nodes = nodes(1, False) if self.paper else nodes(2, True)
         self.sigma = self.options["sigma"] or self.known.get("sigma") or 1e-3
         self.sigmas, self.weights = self.sigma * self.nodes, slope(self.nodes) / self.sigma

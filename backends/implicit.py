@@ -15,6 +15,7 @@ import numpy as np
 from scipy import optimize
 
 from bileveldsl.backend import Capabilities, Option, RawPoint, why_not
+from bileveldsl.execute.certified import certified
 from bileveldsl.execute.driver import guarded
 from bileveldsl.execute.follower import DENSE_LIMIT, FollowerSolver
 from bileveldsl.execute.monitor import Stop
@@ -47,7 +48,8 @@ class Implicit:
     options: tuple[Option, ...] = (
         Option("max_iterations", int, 1000, "iterations of the leader", at_least=1),
         Option("memory", int, 30, "pairs that L-BFGS-B keeps", at_least=1),
-        Option("follower_tolerance", float, 1e-11, "on the norm of f_y, relative to its start", above=0.0),
+        Option("follower_tolerance", float, 1e-11, "on the norm of f_y, relative to its start, or on the certified "
+               "distance to the answer, relative to its size", above=0.0),
         Option(
             "linear_solver", str, None, "preconditioner for systems with f_yy: a Cholesky factor (auto up to "
             f"{DENSE_LIMIT} variables) or none", choices=("cholesky", "cg"),
@@ -70,7 +72,8 @@ class Implicit:
             problem.ny <= DENSE_LIMIT if options["linear_solver"] is None else options["linear_solver"] == "cholesky"
         )
         accuracy = min(ADJOINT_ACCURACY, 1e-3 * monitor.tolerance)
-        phi = HyperObjective(problem, options["follower_tolerance"], dense, accuracy)
+        known = certified(problem)
+        phi = HyperObjective(problem, options["follower_tolerance"], dense, accuracy, known.mu if known else 0.0)
         x = np.array(problem.x_start)
         # L-BFGS-B measures the largest component of the projected gradient, we its length.
         most = options["max_iterations"]
@@ -109,6 +112,7 @@ class HyperObjective:
     tolerance: float
     dense: bool
     accuracy: float = ADJOINT_ACCURACY
+    modulus: float = 0.0
     x: np.ndarray | None = None
     y: np.ndarray = field(default_factory=lambda: np.zeros(0))
     adjoint: np.ndarray | None = None
@@ -117,7 +121,7 @@ class HyperObjective:
     gradient: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
-        self._follower = FollowerSolver(self.problem, self.tolerance, self.dense)
+        self._follower = FollowerSolver(self.problem, self.tolerance, self.dense, self.modulus, self.tolerance)
 
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Where phi has no value, it is taken to rise as steeply as it fell, so that a line search comes back."""

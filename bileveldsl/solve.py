@@ -165,7 +165,8 @@ class Run:
                     problem.x_start, problem.y_start = runs[0].answer.raw.x, runs[0].answer.raw.y
                 limit = _share(settings["time_limit"], time.monotonic() - begin, backend is candidates[-1])
                 bound = max((run.answer.raw.bound for run in runs), default=-math.inf)
-                answer = self._best(problem, backend, values, {**settings, "time_limit": limit, "bound": bound}, log)
+                own = {**settings, "time_limit": limit, "stated": settings["time_limit"], "bound": bound}
+                answer = self._best(problem, backend, values, own, log)
                 runs.append(Candidate(backend, values, problem, answer))
                 if answer.settles(backend) or answer.interrupted or _spent(settings["time_limit"], begin):
                     break
@@ -197,7 +198,7 @@ class Run:
         for number, (x, y) in enumerate(starting_points(problem, settings)):
             problem.x_start, problem.y_start = x, y
             left = None if limit is None else max(limit - (time.monotonic() - begin), 0.0)
-            monitor = Monitor(settings["tol"], left, settings["seed"], log, self.progress)
+            monitor = self._monitor({**settings, "time_limit": left}, log)
             monitor.event("start", number=number, backend=backend.name)
             with self._timed("solve"):
                 raw = _weighed(backend.solve(problem, values, monitor), backend)
@@ -225,7 +226,7 @@ class Run:
         from bileveldsl.execute.many import run_many
 
         starts = list(starting_points(problem, settings))
-        monitor = Monitor(settings["tol"], settings["time_limit"], settings["seed"], log, self.progress)
+        monitor = self._monitor(settings, log)
         with self._timed("solve"):
             solver = backend.method(problem, values, monitor)
             if solver is None:
@@ -245,6 +246,10 @@ class Run:
             if optimal or monitor.stopped in ("time", "interrupt") or monitor.remaining <= 0:
                 break
         return best
+
+    def _monitor(self, settings: Mapping[str, Any], log: TextIO | None) -> Monitor:
+        stated = settings["stated"]
+        return Monitor(settings["tol"], settings["time_limit"], settings["seed"], log, self.progress, stated=stated)
 
     def _judged(self, problem: CompiledProblem, raw: RawPoint, monitor: Monitor, settings: Any) -> Answer:
         """A backend's point with its verification, which Ctrl-C may cut short."""

@@ -17,33 +17,35 @@ and y moves along -(F_y + f_yy w) among them (optimistic ties).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from bileveldsl.backends.galet.follower import follower_work, settle
 from bileveldsl.backends.galet.krylov import Krylov
 from bileveldsl.backends.galet.measures import within
 from bileveldsl.backends.galet.published import Published
 
-from bileveldsl.backend import Capabilities, Option, RawPoint, why_not
-from bileveldsl.execute.driver import Solver, run
+from bileveldsl.backend import Capabilities, Option, RawPoint
+from bileveldsl.execute.certified import certified
+from bileveldsl.execute.driver import Solver
+from bileveldsl.execute.many import Iterative
 from bileveldsl.execute.polish import polished
 
 if TYPE_CHECKING:
-    from bileveldsl.certify.facts import Fact
     from bileveldsl.execute.monitor import Monitor
     from bileveldsl.execute.oracles import Oracles
     from bileveldsl.execute.problem import CompiledProblem
-    from bileveldsl.program import Program
 
 PRODUCTS = 2000  # most products with f_yy for the follower's answer at the end
 
 
 @dataclass(frozen=True)
-class Galet:
-    """The backend `galet`."""
+class Galet(Iterative):
+    """The backend `galet`.
+
+    Its points have R_x, R_w and the root of R_y within the tolerance, and y brought to rest at x.
+    """
 
     name: str = "galet"
     summary: str = "hyper-gradient by MINRES for followers with the PL inequality, whose Hessian may be singular"
@@ -51,32 +53,23 @@ class Galet:
     options: tuple[Option, ...] = (
         Option("form", str, "krylov", "MINRES and a line search, or the published loops", choices=("krylov", "paper")),
         Option("max_iterations", int, 5000, "steps of the leader", at_least=1),
-        Option("N", int, 5, "steps on y of form = paper", at_least=1),
+        Option("N", int, 5, "steps on y of form = paper, fewer where a small gap is certified", at_least=1),
         Option("T", int, 5, "steps on w of form = paper", at_least=1),
         Option("alpha", float, None, "step size on x of form = paper; auto adapts it", above=0.0),
         Option("beta", float, None, "step size on y of form = paper; auto: 1 / the curvature met", above=0.0),
         Option("rho", float, None, "step size on w of form = paper; auto: an exact line search", above=0.0),
     )
 
-    def available(self) -> str | None:
-        return None
-
-    def admits(self, program: Program, facts: Iterable[Fact]) -> str | None:
-        return why_not(self.name, self.capabilities, program, facts)
-
-    def solve(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> RawPoint:
-        """A point where R_x, R_w and the root of R_y are within `monitor.tolerance`, y brought to rest at x."""
-        result = run(self.method(problem, options, monitor), problem, monitor, options["max_iterations"])
-        return self.finished(problem, options, monitor, result)
-
     def method(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> Solver[Any]:
         """The form that the options ask for."""
         boxes = (problem.x_lower, problem.x_upper), (problem.y_lower, problem.y_upper)
-        modulus, smoothness = proved(problem, "pl", "strongly_convex"), proved(problem, "smooth")
+        known = certified(problem)
+        if known is not None:
+            known.tell(monitor)
         if options["form"] == "paper":
             steps = options["alpha"], options["beta"], options["rho"]
-            return Published(options["N"], options["T"], *steps, *boxes, monitor.tolerance, modulus, smoothness)
-        return Krylov(*boxes, monitor.tolerance, modulus)
+            return Published(options["N"], options["T"], *steps, *boxes, monitor.tolerance, known)
+        return Krylov(*boxes, monitor.tolerance, known)
 
     def finished(
         self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor, result: RawPoint
@@ -85,13 +78,6 @@ class Galet:
         if result.status == "converged" and not within(result.measures, monitor.tolerance):
             result = replace(result, status="failed", message="the line search finds no better point")
         return polished(problem, result, Settled())
-
-
-def proved(problem: CompiledProblem, *names: str) -> float | None:
-    """The constant of one of these facts of the follower's objective, where it holds for every x."""
-    of = f"{problem.follower}.objective"
-    known = [f.constant for f in problem.facts if f.of == of and f.fact in names and f.holds and f.x == "box"]
-    return next((constant for constant in known if constant is not None and 0 < constant < np.inf), None)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 from bileveldsl.backends.galet.measures import Box, norm, projected_length, ratio
 
 if TYPE_CHECKING:
+    from bileveldsl.execute.certified import Certified
     from bileveldsl.execute.oracles import Oracles
 
 SMALLEST_STEP = 1e-9
@@ -30,11 +31,19 @@ class Response(NamedTuple):
 
 
 def settle(
-    oracles: Oracles, x: Any, start: Any, box: Box, goal: Any, most: int = NEWTON_STEPS, products: float = np.inf
+    oracles: Oracles,
+    x: Any,
+    start: Any,
+    box: Box,
+    goal: Any,
+    most: int = NEWTON_STEPS,
+    products: float = np.inf,
+    known: Certified | None = None,
 ) -> Response:
     """Minimize f in y within bounds until the projected gradient is within `goal`, or no step makes it smaller.
 
-    It ends after `most` steps, and after the one with which there were `products` products with f_yy.
+    It ends as well where a minimizer is certified to be within the distance `goal`, after `most` steps, and after the
+    one with which there were `products` products with f_yy.
 
     Truncated Newton steps on the variables that no bound holds (Bertsekas 1982), with conjugate gradients that stop at
     negative curvature, and a line search; on either engine.
@@ -79,7 +88,10 @@ def settle(
     def unfinished(carry: tuple[Any, Response]) -> Any:
         steps, s = carry
         going = (steps < most) & (s.calls[1] < products)
-        return (s.size > goal) & xp.isfinite(s.size) & xp.logical_not(s.stuck) & going
+        far = s.size > goal
+        if known is not None:
+            far = far & xp.logical_not(known.within(xp, s.y, s.gradient, goal))
+        return far & xp.isfinite(s.size) & xp.logical_not(s.stuck) & going
 
     first = evaluate(start, xp.asarray(0.0), xp.asarray([0, 0]))
     return oracles.engine.while_loop(unfinished, body, (0, first))[1]

@@ -14,6 +14,7 @@ from bileveldsl.backends.galet.multiplier import adjoint
 from bileveldsl.execute.driver import Report
 
 if TYPE_CHECKING:
+    from bileveldsl.execute.certified import Certified
     from bileveldsl.execute.oracles import Oracles
 
 MEMORY = 8  # values that the nonmonotone line search compares with
@@ -43,7 +44,7 @@ class Krylov:
     x_box: Box
     y_box: Box
     tolerance: float
-    modulus: float | None
+    known: Certified | None
 
     def init(self, oracles: Oracles, x: Any, y: Any) -> State:
         """A state of step zero: the first iteration brings the follower to rest, and x stays."""
@@ -66,7 +67,8 @@ class Krylov:
 
         def attempt(length: Any, calls: Any) -> tuple[Any, ...]:
             x = s.x + length * along
-            response = settle(oracles, x, xp.clip(s.y + length * ties, *self.y_box), self.y_box, goal)
+            begin = xp.clip(s.y + length * ties, *self.y_box)
+            response = settle(oracles, x, begin, self.y_box, goal, known=self.known)
             return length, x, response, oracles.F(x, response.y), calls + xp.asarray([*response.calls, 1, 0])
 
         def too_long(trial: tuple[Any, ...]) -> Any:
@@ -118,7 +120,7 @@ class Krylov:
         calls = calls + xp.asarray([0, 1, 0, 0]) * found.products + xp.asarray([0, 0, 0, 1])
         measures = {
             "R_x": projected_length(xp, x, gradient, self.x_box), "R_w": norm(xp, found.image),
-            "R_y": gap(xp, response.size, self.modulus, response.curvature),
+            "R_y": gap(xp, y, response.gradient, self.known, self.y_box, response.curvature),
             "adjoint": projected_length(xp, y, found.residual, self.y_box),
         }  # fmt: skip
         return State(x, y, found.w, value, gradient, found.residual, s.step, s.recent, measures, s.stuck, calls)

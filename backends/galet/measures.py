@@ -5,9 +5,12 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from bileveldsl.execute.certified import Certified
 
 Box = tuple[np.ndarray, np.ndarray]
 
@@ -33,6 +36,9 @@ def within(measures: Mapping[str, Any], tolerance: float) -> Any:
     return functools.reduce(operator.and_, small)
 
 
-def gap(xp: Any, size: Any, modulus: float | None, curvature: Any) -> Any:
-    """R_y <= |f_y|^2 / (2 mu) by the PL inequality, with the curvature met for mu where no modulus is known."""
-    return 0.5 * size**2 / modulus if modulus else ratio(xp, 0.5 * size**2, curvature, 0.5 * size**2)
+def gap(xp: Any, y: Any, gradient: Any, known: Certified | None, box: Box, curvature: Any) -> Any:
+    """R_y: the certified bound, else |f_y|^2 / (2 mu) with the curvature met for mu."""
+    if known is not None:
+        return known.gap(xp, y, gradient)
+    size = projected_length(xp, y, gradient, box)
+    return ratio(xp, 0.5 * size**2, curvature, 0.5 * size**2)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bileveldsl.backends.galet.backend import Settled, proved
+from bileveldsl.backends.galet.backend import Settled
 from bileveldsl.backends.rxgf.curvature import second_order
 from bileveldsl.backends.rxgf.discrete import Discrete, schedule
 from bileveldsl.backends.rxgf.flow import integrate
@@ -16,8 +16,10 @@ from bileveldsl.backends.rxgf.sequential import WIDE, WIDTH, SequentialQcqp
 from bileveldsl.backends.rxgf.start import Answered
 from bileveldsl.backends.rxgf.stationarity import Stationarity, rows_of
 
-from bileveldsl.backend import Capabilities, Option, RawPoint, why_not
-from bileveldsl.execute.driver import Solver, guarded, run
+from bileveldsl.backend import Capabilities, Option, RawPoint
+from bileveldsl.execute.certified import certified
+from bileveldsl.execute.driver import Solver, guarded
+from bileveldsl.execute.many import Iterative
 from bileveldsl.execute.polish import polished
 from bileveldsl.language.diagnostics import BlvError, Diagnostic
 
@@ -32,7 +34,7 @@ FORMS = ("qcqp", "qp1", "qp2", "rxgd", "flow")
 
 
 @dataclass(frozen=True)
-class Rxgf:
+class Rxgf(Iterative):
     """The backend `rxgf`.
 
     Each form minimizes F within a tube |r| <= eps around the follower's stationary points, by products with f_yy and
@@ -54,12 +56,9 @@ class Rxgf:
         Option("horizon", float, 400.0, "time at which the flow ends", above=0.0),
     )  # fmt: skip
 
-    def available(self) -> str | None:
-        return None
-
     def admits(self, program: Program, facts: Iterable[Fact]) -> str | None:
         """None, or why not: constraints must be linear."""
-        if reason := why_not(self.name, self.capabilities, program, facts):
+        if reason := super().admits(program, facts):
             return reason
         symbols = [symbol for level in program.levels for symbol in level.symbols]
         for level in program.levels:
@@ -80,24 +79,21 @@ class Rxgf:
         BlvError
             E608 for the JAX engine, where constraints or the flow need NumPy.
         """
-        solver = self.method(problem, options, monitor)
-        if solver is None:
-            result = guarded(lambda: self._flow(problem, options, monitor), problem, monitor)
-        else:
-            result = run(solver, problem, monitor, options["max_iterations"])
+        if options["form"] != "flow":
+            return super().solve(problem, options, monitor)
+        self._require_numpy(problem, "the flow")
+        result = guarded(lambda: self._flow(problem, options, monitor), problem, monitor)
         return self.finished(problem, options, monitor, result)
 
     def method(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> Solver[Any] | None:
         """The form that the options ask for; None for the flow, which is an ODE."""
         form, tolerance = options["form"], monitor.tolerance
-        relaxed = Relaxed.of(problem, quadratic=form == "qcqp")
-        if problem.engine.name != "numpy" and (form == "flow" or relaxed.programme is not None):
-            what = "the flow" if form == "flow" else "a model with constraints"
-            text = f"the engine is {problem.engine.name!r}, and {what} needs NumPy"
-            raise BlvError([Diagnostic("E608", text, help=f"with {self.name} use --engine numpy here, or no engine")])
         if form == "flow":
             return None
-        modulus, eps = proved(problem, "strongly_convex", "pl"), self._eps(problem, options)
+        relaxed = Relaxed.of(problem, quadratic=form == "qcqp")
+        if relaxed.programme is not None:
+            self._require_numpy(problem, "a model with constraints")
+        modulus, eps = _modulus(problem), self._eps(problem, options)
         solver: Solver[Any]
         if form == "qcqp":
             alpha, width = min(options["alpha"] or 0.5, 1.0), WIDE if _convex(problem) else WIDTH
@@ -128,9 +124,14 @@ class Rxgf:
             return replace(result, duals=duals(problem, stationarity.rows, result.x, result.y))
         return polished(problem, result, Settled())
 
+    def _require_numpy(self, problem: CompiledProblem, what: str) -> None:
+        if problem.engine.name != "numpy":
+            text = f"the engine is {problem.engine.name!r}, and {what} needs NumPy"
+            raise BlvError([Diagnostic("E608", text, help=f"with {self.name} use --engine numpy here, or no engine")])
+
     def _eps(self, problem: CompiledProblem, options: Mapping[str, Any]) -> float | None:
         """The width of the tube; None where the form finds its own."""
-        modulus = proved(problem, "strongly_convex", "pl")
+        modulus = _modulus(problem)
         own = options["form"] in ("qcqp", "qp1", "qp2")
         return options["eps"] or (None if own else ACCURACY * min(modulus or 1.0, 1.0))
 
@@ -142,6 +143,11 @@ class Rxgf:
             start = polished(problem, start, Settled())
         settings = options["alpha"] or 0.1, float(eps or 0.0), options["horizon"]
         return integrate(relaxed, problem, (start.x, start.y), *settings, monitor)
+
+
+def _modulus(problem: CompiledProblem) -> float | None:
+    known = certified(problem)
+    return None if known is None else known.mu
 
 
 def _convex(problem: CompiledProblem) -> bool:

@@ -120,9 +120,9 @@ class Memory(NamedTuple):
         S, Y, scale = self.steps, self.changes, self.scale
         diagonal = xp.diag(self.products)
         upper = xp.triu(self.products) + xp.diag(xp.where(diagonal > 0, 0.0, 1.0))
-        along = xp.linalg.solve(upper, S @ v)
+        along = xp.solve_triangular(upper, S @ v)
         inner = (along.T * diagonal).T + scale * (Y @ (Y.T @ along) - Y @ v)
-        return scale * (v - Y.T @ along) + S.T @ xp.linalg.solve(upper.T, inner)
+        return scale * (v - Y.T @ along) + S.T @ xp.solve_triangular(upper, inner, trans=1)
 
 
 class Curved(NamedTuple):
@@ -341,12 +341,16 @@ class Box:
         memory = Memory.empty(engine, self.rows, x.shape[0])
         return Descending(x, value, gradient, memory, value + xp.zeros(RECENT), xp.asarray(False), aux, calls)
 
-    def step(self, engine: Engine, state: Descending, evaluate: Evaluate, slack: Any) -> Descending:
+    def step(
+        self, engine: Engine, state: Descending, evaluate: Evaluate, slack: Any, anew: Any = False
+    ) -> Descending:
         """A step with nonmonotone backtracking; `slack` is what values do not resolve.
 
-        Where no step leads down, the memory is emptied, and the next such step leaves the point stuck.
+        Where no step leads down, the memory is emptied, and the next such step leaves the point stuck. `anew` says that
+        the function is another one than before: then it is evaluated where the point stands, and the memory kept. It is
+        part of this method for the sake of compilation: `evaluate` occurs once.
         """
-        xp, direction = engine.xp, self._direction(engine, state)
+        xp, direction = engine.xp, engine.xp.where(anew, 0.0, self._direction(engine, state))
         goal = state.recent.max()
 
         def unfinished(trial: tuple[Any, ...]) -> Array:
@@ -357,13 +361,13 @@ class Box:
             length, calls = trial[0], trial[-1]
             x = self.project(engine, state.x + length * direction)
             value, gradient, aux, calls = evaluate(x, state.aux, calls)
-            fits = value <= goal + 1e-4 * xp.vdot(state.gradient, x - state.x) + slack
+            fits = (value <= goal + 1e-4 * xp.vdot(state.gradient, x - state.x) + slack) | anew
             return 0.3 * length, fits, x, value, gradient, aux, calls
 
         begin = (xp.float64(1.0), xp.asarray(False), state.x, state.value, state.gradient, state.aux, state.calls)
         _, fits, x, value, gradient, aux, calls = engine.while_loop(unfinished, attempt, begin)
         failed = xp.logical_not(fits)
-        recent = xp.concatenate([state.recent[1:], xp.reshape(value, (1,))])
+        recent = xp.where(anew, value, xp.concatenate([state.recent[1:], xp.reshape(value, (1,))]))
         learned = state.memory.push(xp, x - state.x, gradient - state.gradient)
         moved = Descending(x, value, gradient, learned, recent, failed, aux, calls)
         stuck = state.memory.scale == 0

@@ -33,11 +33,17 @@ class FollowerSolver:
         On the norm of f_y.
     dense
         Whether to factor Hessians.
+    modulus
+        A certified mu of f(x, .), by which |f_y| / mu bounds the distance to the answer.
+    reach
+        That distance, relative to 1 + |y|, at which it stops as well.
     """
 
     problem: CompiledProblem
     tolerance: float
     dense: bool
+    modulus: float = 0.0
+    reach: float = 0.0
     max_iterations: int = 200
     _factor: tuple[np.ndarray, bool] | None = None
 
@@ -46,7 +52,8 @@ class FollowerSolver:
         gradient = np.asarray(self.problem.grad_f_y(x, y))
         size = float(np.linalg.norm(gradient))
         for _ in range(self.max_iterations):
-            if not self.tolerance < size < np.inf:
+            near = self.modulus * self.reach * (1 + float(np.linalg.norm(y)))
+            if not max(self.tolerance, near) < size < np.inf:
                 break
             direction = -self.apply_inverse(x, y, gradient, max(min(0.1, size), 0.1 * self.tolerance / size))
             if direction @ gradient >= 0:

@@ -6,22 +6,37 @@ steps or stopped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from bileveldsl.backend import Backend, RawPoint
+from bileveldsl.backend import Backend, RawPoint, why_not
 from bileveldsl.execute.driver import Loop, Report, Solver, ended, steps_ahead, stopped, tell
+from bileveldsl.execute.driver import run as iterate
 from bileveldsl.execute.monitor import Monitor, Reason, Stop
 from bileveldsl.execute.problem import CompiledProblem
+
+if TYPE_CHECKING:
+    from bileveldsl.certify.facts import Fact
+    from bileveldsl.program import Program
 
 Start = tuple[np.ndarray, np.ndarray]
 
 
 @runtime_checkable
 class Iterative(Backend, Protocol):
-    """A backend whose `solve` runs a Solver for `max_iterations` and finishes its point."""
+    """A backend that is one Solver, iterated `max_iterations` times at most, and a finish of the point where it ends.
+
+    One that inherits from it has to say what it is, its `method` and its `finished`; where `method` may give None, it
+    has a `solve` of its own as well.
+    """
+
+    def available(self) -> str | None:
+        return None
+
+    def admits(self, program: Program, facts: Iterable[Fact]) -> str | None:
+        return why_not(self.name, self.capabilities, program, facts)
 
     def method(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> Solver[Any] | None:
         """The solver; None where the options ask for something else."""
@@ -30,6 +45,14 @@ class Iterative(Backend, Protocol):
         self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor, result: RawPoint
     ) -> RawPoint:
         """What is reported where the solver has ended."""
+        return result
+
+    def solve(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> RawPoint:
+        """Iterate the solver, and finish its point."""
+        solver = self.method(problem, options, monitor)
+        assert solver is not None
+        result = iterate(solver, problem, monitor, options["max_iterations"])
+        return self.finished(problem, options, monitor, result)
 
 
 def run_many(

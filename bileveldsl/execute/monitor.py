@@ -58,6 +58,8 @@ class Monitor:
         What the solver's stopping measure should reach.
     time_limit : float, optional
         Seconds from now on.
+    stated : float, optional
+        The limit as the user stated it, where `time_limit` is what is left of it; for the message.
     seed : int
         For every random choice of the solver.
     log : text stream, optional
@@ -74,6 +76,7 @@ class Monitor:
     log: TextIO | None = None
     progress: Callable[[ProgressEvent], None] | None = None
     clock: Callable[[], float] = time.monotonic
+    stated: float | None = None
     best: Reported | None = None
     iteration: int = 0
     stopped: Reason | None = None
@@ -153,7 +156,8 @@ class Monitor:
     def check(self) -> None:
         """Raise Stop when the time limit is reached."""
         if self.remaining <= 0:
-            raise Stop("time", f"stopped at the time limit of {self.time_limit:.3g} s")
+            limit = self.time_limit if self.stated is None else self.stated
+            raise Stop("time", f"stopped at the time limit of {limit:.3g} s")
 
     def event(self, name: str, **fields: Any) -> None:
         """Write a line to the log."""

@@ -1,41 +1,18 @@
 """BOME: its direction against the quadratic program that defines it, known answers to its accuracy, bounds."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from bileveldsl.backends.bome import BOME, Barrier
+from compiled import problem_of, runner
 from quadratic import Quadratic
 from scipy import optimize
 
 from bileveldsl import loads
 from bileveldsl.backend import parse_options
 from bileveldsl.execute.descent import Box
-from bileveldsl.execute.engine import jax_engine, numpy_engine
 from bileveldsl.execute.monitor import Monitor
-from bileveldsl.execute.problem import compile_problem
-from bileveldsl.testing import PROBLEMS, check_declaration, check_limits, check_problem, check_refusals
 
-
-def problem_of(model, engine=numpy_engine):
-    return compile_problem(model.program(), engine())
-
-
-def run(problem, monitor=None, **options):
-    backend = BOME()
-    return backend.solve(problem, parse_options("bome", backend.options, options), monitor or Monitor())
-
-
-def test_conformance_of_what_is_declared():
-    check_declaration(BOME())
-    check_refusals(BOME())
-    check_limits(BOME())
-
-
-@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.name)
-def test_known_answers_to_the_accuracy_of_the_step_size(problem):
-    pytest.importorskip("jax")
-    check_problem(BOME(), replace(problem, tolerance=1e-3), "jax")
+run = runner(BOME())
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -45,9 +22,9 @@ def test_extrapolation_to_steps_of_length_zero_takes_most_of_the_error_away(seed
     solver = BOME().method(problem, parse_options("bome", BOME().options, {}), Monitor())
     state = solver.init(problem.pure, problem.x_start, problem.y_start)
     ratios = []
-    for k in range(6000):
+    for k in range(3000):
         state = solver.step(problem.pure, state)
-        if k >= 3000 and k % 100 == 0:
+        if k >= 1500 and k % 100 == 0:
             own, better = (np.linalg.norm(x - quadratic.optimum()) for x in (state.v[:3], solver.report(state).x))
             ratios.append(better / own)
     assert max(ratios) < 0.2
@@ -91,9 +68,9 @@ def test_the_direction_solves_its_quadratic_program(seed, barrier):
 
 
 def test_bounds_of_both_levels_hold():
-    text = "model m; upper { var x in [0, 5]; minimize (y - 3)^2 + (x - 2)^2/10 }\n" \
+    text = "model m; upper { var x in [0, 5]; minimize (y - 3)^2 + (x - 2)^2 }\n" \
            "lower { var y in [0, 1]; minimize (y - 2*x)^2 }"  # fmt: skip
-    point = run(problem_of(loads(text)), max_iterations=3000)
+    point = run(problem_of(loads(text)), max_iterations=1000)
     assert point.y[0] == pytest.approx(1, abs=1e-6) and point.x[0] == pytest.approx(2, abs=0.05)
 
 
@@ -111,10 +88,3 @@ def test_the_work_is_exactly_the_calls_made(calls):
 def test_the_same_start_gives_the_same_point():
     points = [run(problem_of(Quadratic.random(1).model()), max_iterations=200) for _ in range(2)]
     assert np.array_equal(points[0].x, points[1].x)
-
-
-def test_both_engines_agree():
-    pytest.importorskip("jax")
-    model = Quadratic.random(0).model()
-    points = [run(problem_of(model, engine), max_iterations=100) for engine in (numpy_engine, jax_engine)]
-    np.testing.assert_allclose(points[0].x, points[1].x, atol=1e-8)

@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 from bileveldsl.backends.f2ba import F2BA, Published, interpolation, nodes, slope, theorem
-from compiled import MINIMA, PBGD, certified, problem_of
+from compiled import certified, problem_of, runner
 from hypothesis import given
 from hypothesis import strategies as st
 from quadratic import Quadratic
+from shared_models import GALET, MINIMA, PBGD
 
 from bileveldsl import loads
-from bileveldsl.backend import parse_options
 from bileveldsl.execute.descent import method
 from bileveldsl.execute.driver import run as drive
 from bileveldsl.execute.engine import jax_engine, numpy_engine
@@ -22,16 +22,10 @@ TOY = """model toy
 upper { var x in [0, 10] start 1; minimize (x - 3)^2 + (y - 1)^2 }
 lower { var y; minimize (y - x)^2 }
 """
-GALET = """model galet
-upper {{ var x start {}; minimize x^2 + u - sin(v) }}
-lower {{ var u start {}; var v start {}; minimize (x + u - sin(v))^2 / 2 }}
-"""
 SETTLED = (Status.STATIONARY, Status.LOCALLY_OPTIMAL)  # as far as the verification can prove the follower's answer
 
 
-def run(problem, monitor=None, **options):
-    backend = F2BA()
-    return backend.solve(problem, parse_options("f2ba", backend.options, options), monitor or Monitor())
+run = runner(F2BA())
 
 
 # ---- the bias of the penalty ----------------------------------------------------------------
@@ -391,12 +385,3 @@ def test_where_no_penalty_has_a_minimum_the_start_is_returned_and_said():
     assert point.status == "failed" and "no finite minimum" in point.message
     np.testing.assert_array_equal(point.x, [1.0])
     assert np.isfinite(point.y).all()
-
-
-def test_both_engines_agree():
-    pytest.importorskip("jax")
-    model = Quadratic.random(0).model()
-    points = [run(problem_of(model, engine()), sigma=1e-2) for engine in (numpy_engine, jax_engine)]
-    assert [type(point.x) for point in points] == [np.ndarray] * 2
-    np.testing.assert_allclose(points[0].x, points[1].x, atol=1e-7)
-    np.testing.assert_allclose(points[0].y, points[1].y, atol=1e-7)

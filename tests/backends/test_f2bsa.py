@@ -6,36 +6,17 @@ import math
 import numpy as np
 import pytest
 from bileveldsl.backends.f2bsa import F2BSA, Search, inner_steps, next_distance
-from compiled import certified
+from compiled import certified, problem_of, runner
+from shared_models import SMALL
 
 from bileveldsl import loads
 from bileveldsl.backend import parse_options
 from bileveldsl.calculus.expr import Dim
 from bileveldsl.execute.engine import numpy_engine
 from bileveldsl.execute.monitor import Monitor
-from bileveldsl.execute.problem import CompiledProblem, compile_problem
+from bileveldsl.execute.problem import CompiledProblem
 from bileveldsl.execute.sampling import NotSampled, sample, sample_program
-from bileveldsl.testing import check_all
 
-SMALL = """model small
-dim n = 5, m = 4, p = 2
-param X[n, p] = [[1, 2], [0, 1], [3, 1], [2, -2], [1, 0]]
-param t[n] = [1, -1, 2, 0, 3]
-param V[m, p] = [[2, 1], [1, 1], [0, 3], [-1, 1]]
-param v[m] = [1, 2, -1, 0]
-upper {
-  var s[n]
-  var c
-  minibatch m
-  minimize sum((V @ w - v)^2) / m + c^2 + 0.01 * sumsq(s)
-}
-lower {
-  var w[p]
-  minibatch n
-  let loss[n] = (X @ w - t)^2
-  minimize dot(sigmoid(s), loss) / n + exp(c) * sum(softplus(-t * (X @ w))) + sumsq(w) / 2
-}
-"""
 LINE = """model line
 dim n = 60
 param a[n] = [{}]
@@ -44,13 +25,7 @@ lower {{ var y; {} minimize sum((y - x - 0.3*a)^2) / n }}
 """
 
 
-def problem_of(text):
-    return compile_problem(loads(text).program(), numpy_engine())
-
-
-def run(problem, monitor=None, **options):
-    backend = F2BSA()
-    return backend.solve(problem, parse_options("f2bsa", backend.options, options), monitor or Monitor())
+run = runner(F2BSA())
 
 
 def line(upper="", lower="", seed=0):
@@ -63,7 +38,7 @@ def line(upper="", lower="", seed=0):
 
 @pytest.mark.parametrize("size", [2, 3])
 def test_the_mean_over_all_batches_is_the_objective_and_its_gradient(size):
-    whole = problem_of(SMALL)
+    whole = problem_of(loads(SMALL))
     program, batches = sample_program(whole.program, size)
     sampled = CompiledProblem(program, numpy_engine())
     random = np.random.default_rng(1)
@@ -83,7 +58,7 @@ def test_the_mean_over_all_batches_is_the_objective_and_its_gradient(size):
 
 
 def test_nothing_is_compiled_again_for_a_new_batch(monkeypatch):
-    problem = problem_of(SMALL)
+    problem = problem_of(loads(SMALL))
     search = Search(problem, parse_options("f2bsa", F2BSA().options, {"batch": 2}), Monitor())
     x, chains = np.zeros(6), np.ones(4)
     first = search.gradient(search.draw(), x, chains)
@@ -110,7 +85,7 @@ def test_what_cannot_be_sampled_without_bias_is_refused(objective, why):
 
 
 def test_a_sum_of_data_alone_is_left_as_it_is():
-    whole = problem_of(line("", "minibatch n;")[0].replace("0.3*a)^2", "a / sum(a))^2"))
+    whole = problem_of(loads(line("", "minibatch n;")[0].replace("0.3*a)^2", "a / sum(a))^2")))
     program, batches = sample_program(whole.program, 60)  # a batch of everything
     sampled = CompiledProblem(program, numpy_engine())
     assert float(sampled.f(np.ones(1), np.zeros(1))) == pytest.approx(float(whole.f(np.ones(1), np.zeros(1))))
@@ -127,7 +102,7 @@ def test_it_settles_near_the_answer_with_noise_at_either_level(upper, lower):
     """y = x + 0.3 mean(a), so that x + 0.3 a - a + 0.1 x = 0 with the mean a."""
     text, a = line(upper, lower)
     expected = 0.7 * a.mean() / 1.1
-    point = run(problem_of(text), sigma=0.05, max_iterations=500)
+    point = run(problem_of(loads(text)), sigma=0.05, max_iterations=500)
     assert point.x[0] == pytest.approx(expected, abs=0.1)
     assert point.y[0] == pytest.approx(point.x[0] + 0.3 * a.mean(), abs=1e-9)  # the follower's own answer
     share = 32 / 60
@@ -138,7 +113,7 @@ def test_noise_of_the_follower_is_amplified_by_the_penalty_and_that_of_the_leade
     """methods of the paper, section 4.2: the hyper-gradient's variance is M_f^2 + M_g^2 / sigma^2 / batch size."""
 
     def spread(upper, lower, sigma):
-        problem = problem_of(line(upper, lower)[0].replace("(y - x - 0.3*a)^2", "(y - a*x)^2"))
+        problem = problem_of(loads(line(upper, lower)[0].replace("(y - x - 0.3*a)^2", "(y - a*x)^2")))
         search = Search(problem, parse_options("f2bsa", F2BSA().options, {"sigma": sigma, "batch": 8}), Monitor())
         chains = np.array([1.0, 0.0])  # apart, as different follower answers are, whatever sigma
         weights = search.weights
@@ -153,7 +128,7 @@ def test_noise_of_the_follower_is_amplified_by_the_penalty_and_that_of_the_leade
 
 def test_the_same_seed_gives_the_same_point_and_another_seed_another():
     text, _ = line("minibatch n;", "minibatch n;")
-    first, again, other = (run(problem_of(text), Monitor(seed=s), max_iterations=50) for s in (1, 1, 2))
+    first, again, other = (run(problem_of(loads(text)), Monitor(seed=s), max_iterations=50) for s in (1, 1, 2))
     assert np.array_equal(first.x, again.x) and not np.array_equal(first.x, other.x)
 
 
@@ -176,7 +151,7 @@ def test_the_papers_form_uses_certified_constants():
 
 
 def test_the_work_counts_every_call_on_a_batch(calls):
-    problem = problem_of(line("minibatch n;", "minibatch n;")[0])
+    problem = problem_of(loads(line("minibatch n;", "minibatch n;")[0]))
     point = run(problem, max_iterations=20)
     chains = 2 * (calls["penalty_sum_2"] + calls["penalty_mean_2"])
     polish = calls["value_and_grad_f_y"]
@@ -185,7 +160,3 @@ def test_the_work_counts_every_call_on_a_batch(calls):
     epochs = 2 * looks + (calls["penalty_sum_2"] + calls["penalty_mean_2"] - 2 * looks) * 32 / 60
     others = {"hvp": 0, "cross": 0, "hessian": 0, "iterations": point.iterations}
     assert problem.work == {**expected, **others, "epochs": pytest.approx(epochs)}
-
-
-def test_conformance():
-    check_all(F2BSA())

@@ -9,47 +9,23 @@ from bileveldsl.backends.galet import Galet
 from bileveldsl.backends.galet.follower import settle
 from bileveldsl.backends.galet.multiplier import adjoint
 from bileveldsl.backends.galet.published import Published
-from compiled import MINIMA, PBGD, problem_of
+from compiled import problem_of, runner
 from quadratic import Quadratic
+from shared_models import GALET, MINIMA, PBGD
 
 from bileveldsl import loads, testing
 from bileveldsl.backend import parse_options
 from bileveldsl.certify.facts import Fact
 from bileveldsl.execute.driver import run as drive
-from bileveldsl.execute.engine import jax_engine, numpy_engine
 from bileveldsl.execute.monitor import Monitor
 from bileveldsl.solution import Status
 from bileveldsl.solve import solve_with
 
-TOY = """model galet
-upper {{ var x start {}; minimize x^2 + u - sin(v) }}
-lower {{ var u start {}; var v start {}; minimize (x + u - sin(v))^2 / 2 }}
-"""
 FORMS = ("krylov", "paper")
 UNBOUNDED = (np.full(3, -np.inf), np.full(3, np.inf)), (np.full(4, -np.inf), np.full(4, np.inf))
 
 
-def run(problem, monitor=None, **options):
-    backend = Galet()
-    return backend.solve(problem, parse_options("galet", backend.options, options), monitor or Monitor())
-
-
-# ---- the conformance suite ------------------------------------------------------------------
-
-
-def test_the_declaration_is_complete_and_the_rest_is_refused():
-    testing.check_declaration(Galet())
-    testing.check_refusals(Galet())
-
-
-@pytest.mark.parametrize("problem", testing.PROBLEMS, ids=lambda p: p.name)
-def test_the_conformance_suite(problem):
-    testing.check_problem(Galet(), problem)
-
-
-def test_limits_are_kept_and_runs_repeat():
-    testing.check_limits(Galet())
-    testing.check_repeats(Galet())
+run = runner(Galet())
 
 
 # ---- the toy of the paper -------------------------------------------------------------------
@@ -57,7 +33,7 @@ def test_limits_are_kept_and_runs_repeat():
 
 def toy_points(tolerance, **options):
     """Where 20 runs from starts of N(0, 4) end."""
-    problem = problem_of(loads(TOY.format(0, 0, 0)))
+    problem = problem_of(loads(GALET.format(0, 0, 0)))
     for start in 2 * np.random.default_rng(0).standard_normal((20, 3)):
         problem.x_start, problem.y_start = start[:1], start[1:]
         yield run(problem, Monitor(tolerance), **options)
@@ -66,7 +42,7 @@ def toy_points(tolerance, **options):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("start", [(2, 1, -1), (-3, 0, 2), (0, -2, 0.5), (1, 3, 4)])
 def test_the_toy_is_stationary_at_one_half(form, start):
-    solution = solve_with(loads(TOY.format(*start)), Galet(), options={"form": form})
+    solution = solve_with(loads(GALET.format(*start)), Galet(), options={"form": form})
     assert solution["x"] == pytest.approx(0.5, abs=1e-6)
     assert solution["u"] - math.sin(solution["v"]) == pytest.approx(-0.5, abs=1e-6)
     assert solution.upper.objective == pytest.approx(-0.25, abs=1e-10)
@@ -94,16 +70,18 @@ def test_no_step_size_needs_to_be_known(options, typical):
 
 def test_the_measure_r_y_is_the_gap_of_the_follower():
     """On the toy min f = 0, and f has one curvature along its gradient, so the estimate is exact in the limit."""
-    problem = problem_of(loads(TOY.format(1, 2, 3)))
+    problem = problem_of(loads(GALET.format(1, 2, 3)))
     steps = {"form": "paper", "alpha": 0.3, "beta": 0.4, "rho": 0.2, "N": 2, "T": 2, "max_iterations": 12}
     boxes = [(np.full(n, -np.inf), np.full(n, np.inf)) for n in (1, 2)]
-    solver = Published(2, 2, 0.3, 0.4, 0.2, *boxes, 1e-12, None, None)
+    solver = Published(2, 2, 0.3, 0.4, 0.2, *boxes, 1e-12, None)
     point = drive(solver, problem, Monitor(1e-12), 12)
     assert point.measures["R_y"] == pytest.approx(float(problem.f(point.x, point.y)), rel=0.05)
     assert run(problem, Monitor(1e-12), **steps).measures == point.measures
-    proved = problem_of(loads(TOY.format(1, 2, 3)), facts=[Fact("lower.objective", "pl", "proved", 0.5)])
-    gradient = np.linalg.norm(problem.grad_f_y(point.x, point.y))
-    assert run(proved, Monitor(1e-12), **steps).measures["R_y"] == pytest.approx(gradient**2)  # / (2 * 0.5)
+    proved = problem_of(loads(GALET.format(1, 2, 3)), facts=[Fact("lower.objective", "pl", "proved", 0.5)])
+    solver = Galet().method(proved, parse_options("galet", Galet().options, steps), Monitor(1e-12))
+    point = drive(solver, proved, Monitor(1e-12), 12)
+    gradient = np.linalg.norm(proved.grad_f_y(point.x, point.y))
+    assert point.measures["R_y"] == pytest.approx(gradient**2)  # / (2 * 0.5)
 
 
 # ---- the published loops --------------------------------------------------------------------
@@ -121,7 +99,7 @@ def test_the_papers_form_is_the_algorithm_step_by_step(steps):
             w = w - rho * q.A @ (q.C @ (y - q.t) + q.A @ w)
         if k < steps:
             x = x - alpha * ((x - q.d) - q.B.T @ w)
-    solver = Published(N, T, alpha, beta, rho, *UNBOUNDED, 1e-12, None, None)
+    solver = Published(N, T, alpha, beta, rho, *UNBOUNDED, 1e-12, None)
     point = drive(solver, problem_of(q.model()), Monitor(1e-12), steps)
     np.testing.assert_allclose(point.x, x, rtol=0, atol=1e-12)
     np.testing.assert_allclose(point.y, y, rtol=0, atol=1e-12)
@@ -195,7 +173,7 @@ def test_minres_needs_the_condition_number_and_not_its_square(kappa):
 
 
 def test_an_adjoint_equation_without_solution_has_its_least_squares_solution():
-    problem = problem_of(loads(TOY.format(1, 2, 0.3)))
+    problem = problem_of(loads(GALET.format(1, 2, 0.3)))
     x, y = np.array([-2 + math.sin(0.3)]), np.array([2.0, 0.3])  # f_yy = a a' there
     a, right = np.array([1.0, -math.cos(0.3)]), np.array([0.7, 1.9])
     found = adjoint(problem.pure, x, y, right, np.ones(2), np.zeros(2), 1e-10)
@@ -285,14 +263,3 @@ def test_a_leader_without_a_choice_gets_the_followers_answer(upper):
     solution = solve_with(loads(f"model none; upper {{ {upper} }}; lower {{ var y; minimize (y - 1)^2 }}"), Galet())
     assert solution.status is Status.LOCALLY_OPTIMAL
     assert solution["y"] == pytest.approx(1) and solution.upper.objective == pytest.approx(2)
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_both_engines_agree(form):
-    pytest.importorskip("jax")
-    model = Quadratic.random(0).model()
-    problems = [problem_of(model, engine()) for engine in (numpy_engine, jax_engine)]
-    points = [run(problem, form=form) for problem in problems]
-    np.testing.assert_allclose(points[0].x, points[1].x, atol=1e-7)
-    np.testing.assert_allclose(points[0].y, points[1].y, atol=1e-7)
-    assert abs(points[0].iterations - points[1].iterations) <= 2

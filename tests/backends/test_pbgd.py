@@ -1,45 +1,20 @@
 """V-PBGD: known answers, the bias O(1 / gamma), bounds of the follower, and the published toy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import shared_models
 from bileveldsl.backends.pbgd import PBGD
+from compiled import problem_of, runner
 from quadratic import Quadratic
 
 from bileveldsl import loads
 from bileveldsl.backend import parse_options
-from bileveldsl.execute.engine import jax_engine, numpy_engine
+from bileveldsl.execute.driver import run as drive
 from bileveldsl.execute.monitor import Monitor
-from bileveldsl.execute.problem import compile_problem
-from bileveldsl.testing import (
-    PROBLEMS,
-    check_declaration,
-    check_limits,
-    check_problem,
-    check_refusals,
-    check_repeats,
-)  # fmt: skip
 
-TOY = """model pbgd
-upper {{ var x in [0, 3] start {}; minimize cos(4*y + 2) / (1 + exp(2 - 4*x)) + 0.5*log((4*x - 2)^2 + 1) }}
-lower {{ var y start {}; minimize (x + y)^2 + x*sin(x + y)^2 }}
-"""
-MINIMA = (0.3824, 1.2152, 2.8296)
-
-
-def problem_of(model, engine=numpy_engine):
-    return compile_problem(model.program(), engine())
-
-
-def run(problem, monitor=None, **options):
-    backend = PBGD()
-    return backend.solve(problem, parse_options("pbgd", backend.options, options), monitor or Monitor())
-
-
-def test_conformance():
-    for check in (check_declaration, check_refusals, check_limits, check_repeats):
-        check(PBGD())
-    for problem in PROBLEMS:
-        check_problem(PBGD(), problem)
+run = runner(PBGD())
 
 
 def test_the_bias_is_of_the_order_of_the_reciprocal_penalty():
@@ -67,8 +42,8 @@ def test_the_bounds_of_the_follower_hold_its_answer():
 
 @pytest.mark.parametrize("start", [(0.2, 0.0), (1.0, 0.5), (2.9, -2.0), (2.0, -5.0)])
 def test_the_toy_ends_at_a_local_minimum_of_phi(start):
-    point = run(problem_of(loads(TOY.format(*start))))
-    assert min(abs(point.x[0] - x) for x in MINIMA) < 1e-3
+    point = run(problem_of(loads(shared_models.PBGD.format(*start))))
+    assert min(abs(point.x[0] - x) for x in shared_models.MINIMA) < 1e-3
     assert point.y[0] == pytest.approx(-point.x[0], abs=1e-7)
 
 
@@ -98,8 +73,19 @@ def test_the_work_is_exactly_the_calls_made(calls, form):
     }  # fmt: skip
 
 
-def test_both_engines_agree():
-    pytest.importorskip("jax")
-    model = Quadratic.random(0).model((-0.5, 0.5))
-    points = [run(problem_of(model, engine), gamma=100.0) for engine in (numpy_engine, jax_engine)]
-    np.testing.assert_allclose(points[0].x, points[1].x, atol=1e-5)
+def test_what_is_left_of_the_bias_is_extrapolated():
+    """A penalty of 1e6 leaves 5e-7 of x, which the hyper-gradient shows."""
+    upper = "var x in [0, 10] start 1; minimize (x - 3)^2 + (y - 1)^2"
+    point = run(problem_of(loads(f"model m; upper {{ {upper} }}; lower {{ var y; minimize (y - x)^2 }}")))
+    assert point.x[0] == pytest.approx(2, abs=1e-9) and point.measures["gamma"] == pytest.approx(1e6)
+
+
+def test_the_chain_of_the_penalty_can_be_asked_for():
+    """min (y - 3)^2 + gamma (y - x)^2 / 2 keeps y above x; the follower's own chain is at x."""
+    text = "model m; upper { var x in [0, 1]; minimize (y - 3)^2 }; lower { var y; minimize (y - x)^2 / 2 }"
+    problem = problem_of(loads(text))
+    options = parse_options("pbgd", PBGD().options, {"form": "paper", "max_iterations": 2000})
+    follower = PBGD().method(problem, options, Monitor())
+    points = [drive(solver, problem, Monitor(), 2000) for solver in (follower, replace(follower, answer="penalty"))]
+    assert [p.x[0] for p in points] == [1, 1]
+    assert points[0].y[0] == pytest.approx(1, abs=1e-4) and points[1].y[0] == pytest.approx(16 / 12, abs=1e-4)

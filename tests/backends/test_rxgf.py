@@ -7,14 +7,14 @@ from bileveldsl.backends.rxgf.discrete import Discrete, schedule
 from bileveldsl.backends.rxgf.problem import Relaxed
 from bileveldsl.backends.rxgf.stationarity import Rows, Stationarity, rows_of
 from bileveldsl.backends.rxgf.subproblem import Programme, closed_form, within_bounds
-from compiled import MINIMA, PBGD, problem_of
+from compiled import problem_of, runner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from quadratic import Quadratic
 from scipy import optimize, sparse
+from shared_models import MINIMA, PBGD
 
 from bileveldsl import Model, dot, exp, loads, log, sin, sumsq, testing
-from bileveldsl.backend import parse_options
 from bileveldsl.execute.driver import run as drive
 from bileveldsl.execute.engine import jax_engine, numpy_engine
 from bileveldsl.execute.monitor import Monitor
@@ -26,27 +26,7 @@ FORMS = ("qcqp", "qp1", "qp2", "rxgd", "flow")
 NUMPY = numpy_engine()
 
 
-def run(problem, monitor=None, **options):
-    backend = Rxgf()
-    return backend.solve(problem, parse_options("rxgf", backend.options, options), monitor or Monitor())
-
-
-# ---- the conformance suite ------------------------------------------------------------------
-
-
-def test_the_declaration_is_complete_and_the_rest_is_refused():
-    testing.check_declaration(Rxgf())
-    testing.check_refusals(Rxgf())
-
-
-@pytest.mark.parametrize("problem", testing.PROBLEMS, ids=lambda p: p.name)
-def test_the_conformance_suite(problem):
-    testing.check_problem(Rxgf(), problem)
-
-
-def test_limits_are_kept_and_runs_repeat():
-    testing.check_limits(Rxgf())
-    testing.check_repeats(Rxgf())
+run = runner(Rxgf())
 
 
 # ---- the step -------------------------------------------------------------------------------
@@ -377,14 +357,6 @@ def test_the_work_is_exactly_the_calls_made(calls, form, number):
 def test_no_time_at_all_still_gives_a_point(form):
     point = run(problem_of(loads(testing.PROBLEMS[3].text)), Monitor(time_limit=0.0), form=form)
     assert point.status == "limit" and np.isfinite([*point.x, *point.y]).all()
-
-
-def test_both_engines_agree():
-    pytest.importorskip("jax")
-    model = Quadratic.random(0).model((-1, 1))
-    points = [run(problem_of(model, engine())) for engine in (numpy_engine, jax_engine)]
-    np.testing.assert_allclose(points[0].x, points[1].x, atol=1e-6)
-    np.testing.assert_allclose(points[0].y, points[1].y, atol=1e-6)
 
 
 def test_the_exponential_of_the_leader_is_no_obstacle():

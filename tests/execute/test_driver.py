@@ -126,6 +126,12 @@ def test_the_best_point_is_of_least_merit_or_the_latest(merits: list[float | Non
     assert point.status == "failed" and point.x[0] == expected
 
 
+def test_the_message_names_the_limit_that_was_stated() -> None:
+    monitor = Monitor(time_limit=0.0, stated=60.0)
+    with pytest.raises(Stop, match="time limit of 60 s"):
+        monitor.check()
+
+
 def test_a_nan_measure_stops_and_is_not_kept() -> None:
     monitor = Monitor()
     with pytest.raises(Stop, match="not finite"):

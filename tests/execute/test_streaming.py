@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from bileveldsl.backends.f2bsa import F2BSA
 from bileveldsl.backends.implicit import Implicit
+from shared_models import SMALL
 
 from bileveldsl import load, loads
 from bileveldsl.backend import parse_options
@@ -20,25 +21,6 @@ from bileveldsl.execute.streaming import StreamedProblem
 from bileveldsl.language.data import mapped
 from bileveldsl.verify import verify_point
 
-SMALL = """model small
-dim n = 5, m = 4, p = 2
-param X[n, p] = [[1, 2], [0, 1], [3, 1], [2, -2], [1, 0]]
-param t[n] = [1, -1, 2, 0, 3]
-param V[m, p] = [[2, 1], [1, 1], [0, 3], [-1, 1]]
-param v[m] = [1, 2, -1, 0]
-upper {
-  var s[n]
-  var c
-  minibatch m
-  minimize sum((V @ w - v)^2) / m + c^2 + 0.01 * sumsq(s)
-}
-lower {
-  var w[p]
-  minibatch n
-  let loss[n] = (X @ w - t)^2
-  minimize dot(sigmoid(s), loss) / n + exp(c) * sum(softplus(-t * (X @ w))) + sumsq(w) / 2
-}
-"""
 LARGE = """model large
 dim n, p, m
 param X[n, p], y[n] from "{}"

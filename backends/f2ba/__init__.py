@@ -14,25 +14,27 @@ its fixed steps instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from bileveldsl.backends.f2ba.published import UNCERTIFIED, Published, published, theorem
 
-from bileveldsl.backend import Capabilities, Option, RawPoint, why_not
+from bileveldsl.backend import Capabilities, Option, RawPoint
 from bileveldsl.execute.descent import Box, Descending, method, norm
-from bileveldsl.execute.driver import Report, Solver, run
+from bileveldsl.execute.driver import Report, Solver
+from bileveldsl.execute.many import Iterative
 from bileveldsl.execute.polish import polished
 
 if TYPE_CHECKING:
-    from bileveldsl.certify.facts import Fact
     from bileveldsl.execute.monitor import Monitor
     from bileveldsl.execute.namespace import Array
     from bileveldsl.execute.oracles import Oracles
     from bileveldsl.execute.problem import CompiledProblem
-    from bileveldsl.program import Program
+
+__all__ = ["F2BA", "UNCERTIFIED", "Polish", "Published", "nodes", "slope", "theorem"]
 
 LARGEST, SMALLEST = 1e-1, 1e-5  # penalties
 MEMORY = 40
@@ -40,13 +42,16 @@ RECENT = 5  # values that the nonmonotone line search compares with
 SHORTEST = 1e-9  # step of the line search, relative
 ACCURACY = 1e-3  # of the inner problems, relative to the hyper-gradient
 POLISH = 1e-12
-UNCERTIFIED = {"sigma": 0.01, "K": 50, "tau": 0.1, "eta": 0.01}  # of form = paper where no constant is known
 NO_MINIMUM = "the penalty function has no finite minimum over the follower's variables"
 
 
 @dataclass(frozen=True)
-class F2BA:
-    """The backend `f2ba`."""
+class F2BA(Iterative):
+    """The backend `f2ba`: psi is minimized for a shrinking penalty.
+
+    What is reported is the follower's own answer, never that of the penalty: F at y_s lies below phi (by O(sigma)),
+    since y_s pays for it in f.
+    """
 
     name: str = "f2ba"
     summary: str = "first-order penalty method F2BA, which needs gradients only"
@@ -60,40 +65,23 @@ class F2BA:
                choices=("quasi-newton", "nesterov", "gradient")),
         Option("inner", int, 20000, "most gradients of an inner problem", at_least=1),
         Option("max_iterations", int, 2000, "steps of the leader", at_least=1),
-        Option("K", int, None, "inner steps of form = paper", at_least=1),
+        Option("K", int, None, "inner steps of form = paper; auto is that of the theorem, fewer where a small gap is "
+               "certified", at_least=1),
         Option("tau", float, None, "inner step size of form = paper", above=0.0),
         Option("eta", float, None, "outer step size of form = paper", above=0.0),
     )  # fmt: skip
 
-    def available(self) -> str | None:
-        return None
-
-    def admits(self, program: Program, facts: Iterable[Fact]) -> str | None:
-        return why_not(self.name, self.capabilities, program, facts)
-
-    def solve(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> RawPoint:
-        """Minimize psi for a shrinking penalty, and report the follower's own answer, never that of the penalty.
-
-        F at y_s lies below phi (by O(sigma)), since y_s pays for it in f.
-        """
-        result = run(self.method(problem, options, monitor), problem, monitor, options["max_iterations"])
-        return self.finished(problem, options, monitor, result)
-
     def method(self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor) -> Solver[Any]:
         """The form that the options ask for."""
-        box = problem.x_lower, problem.x_upper
         if options["form"] == "paper":
-            settings = {name: options[name] for name in ("sigma", "K", "tau", "eta")}
-            if None in settings.values():
-                known = theorem(problem.program, problem.facts, monitor.tolerance) or UNCERTIFIED
-                settings = {name: known[name] if value is None else value for name, value in settings.items()}
-            return Published(**settings, box=box, tolerance=monitor.tolerance)
+            return published(problem, options, monitor)
         central = options["form"] == "central"
         order = options["order"] or (2 if central else 1)
         sigmas = (LARGEST, SMALLEST) if options["sigma"] is None else (options["sigma"],) * 2
         at = nodes(order, central)
         inner = method(options["inner_method"], problem.ny, modes(at))
-        return Penalty(at, sigmas, order, inner, options["inner"], monitor.tolerance, Box(*box))
+        box = Box(problem.x_lower, problem.x_upper)
+        return Penalty(at, sigmas, order, inner, options["inner"], monitor.tolerance, box)
 
     def finished(
         self, problem: CompiledProblem, options: Mapping[str, Any], monitor: Monitor, result: RawPoint
@@ -206,34 +194,31 @@ class Penalty:
         rough = xp.maximum(self.tolerance, 0.1 * state.sigma**self.order)
         goal = xp.where(state.sigma > 1.5 * self.sigmas[1], rough, self.tolerance)
         rests = self._rests(oracles, state.leader, state.norm, goal) | state.leader.stuck
-        return oracles.engine.cond(rests, lambda: self._shrink(oracles, state), lambda: self._move(oracles, state))
+        return self._moved(oracles, state, rests)
 
     def _rests(self, oracles: Oracles, leader: Descending, size: Array, goal: Any) -> Array:
         """Whether the hyper-gradient is small, and no long step of a flat function is worth more than a hundredth."""
         worth = self.box.promise(oracles.engine, leader)
         return (size <= goal) & (worth <= 1e-2 * goal * (1 + oracles.engine.xp.abs(leader.value)))
 
-    def _shrink(self, oracles: Oracles, state: State) -> State:
-        """A tenfold smaller penalty at the same x; converged if the hyper-gradient vanishes there, too."""
+    def _moved(self, oracles: Oracles, state: State, rests: Array) -> State:
+        """After a step of the leader; where it rests, at the same x with a tenfold smaller penalty.
+
+        Converged if the hyper-gradient vanishes there, too.
+        """
         engine, xp, leader = oracles.engine, oracles.engine.xp, state.leader
         last = state.sigma <= 1.5 * self.sigmas[1]
-        sigma = xp.where(last, state.sigma, 0.1 * state.sigma)
-        to = xp.where(last, xp.eye(self.nodes.size), interpolation(self.nodes, 0.1 * self.nodes))
-        matrix = leader.aux.y.reshape(-1, self.nodes.size) @ to
-        begin = leader.aux._replace(y=matrix.reshape(-1))
-        found = self._evaluate(oracles, sigma, ACCURACY * self.tolerance, leader.x, begin, leader.calls)
-        size = self.box.rest(engine, leader.x, found[1])
-        new = self.box.begin(engine, leader.x, *found)._replace(memory=leader.memory)
-        return State(new, sigma, size, self._rests(oracles, new, size, self.tolerance) | last)
-
-    def _move(self, oracles: Oracles, state: State) -> State:
-        xp = oracles.engine.xp
-        accuracy = ACCURACY * xp.clip(state.norm, self.tolerance, 1.0)
+        shrinks = rests & xp.logical_not(last)
+        sigma = xp.where(shrinks, 0.1 * state.sigma, state.sigma)
+        to = xp.where(shrinks, interpolation(self.nodes, 0.1 * self.nodes), xp.eye(self.nodes.size))
+        chains = leader.aux._replace(y=(leader.aux.y.reshape(-1, self.nodes.size) @ to).reshape(-1))
+        accuracy = ACCURACY * xp.where(rests, self.tolerance, xp.clip(state.norm, self.tolerance, 1.0))
         # The values come from inner problems solved to an accuracy, and cannot tell smaller differences apart.
-        slack = 1e-13 * (1 + xp.abs(state.leader.value)) / state.sigma
-        evaluate = partial(self._evaluate, oracles, state.sigma, accuracy)
-        new = self.box.step(oracles.engine, state.leader, evaluate, slack)
-        return state._replace(leader=new, norm=self.box.rest(oracles.engine, new.x, new.gradient))
+        slack = 1e-13 * (1 + xp.abs(leader.value)) / sigma
+        evaluate = partial(self._evaluate, oracles, sigma, accuracy)
+        new = self.box.step(engine, leader._replace(aux=chains), evaluate, slack, rests)
+        size = self.box.rest(engine, new.x, new.gradient)
+        return State(new, sigma, size, rests & (self._rests(oracles, new, size, self.tolerance) | last))
 
     def terminate(self, state: State) -> Array:
         return state.done
@@ -266,84 +251,3 @@ class Penalty:
         )
         value, gradient = oracles.penalty_mean(x, chains.y, sigmas, weights)
         return value, gradient, chains, calls + xp.asarray([1, count])
-
-
-# ---- Algorithm 2 as published ---------------------------------------------------------------
-
-
-def theorem(program: Program, facts: Iterable[Fact], tolerance: float) -> dict[str, Any] | None:
-    """The settings of Theorem 4.1 from certified constants of the follower, or None where f has none.
-
-    mu and L_g are those of f, L_f that of F in y; l is the largest of those certified (C_f and the Lipschitz constants
-    of the Hessians are not), kappa = l / mu. eta is 1 / (2 L_phi) with L_phi = 4 l kappa^3, which bounds it for
-    quadratic followers; sigma stays above the level at which differences are rounding.
-    """
-    from bileveldsl.certify.lower_level import certify
-
-    (lower,) = program.lower
-    leader = replace(lower, objective=program.upper.objective, sense=program.upper.sense, claims=())
-    below = {fact.fact: fact.constant for fact in facts if fact.holds and fact.of == f"{lower.name}.objective"}
-    above = {fact.fact: fact.constant for fact in certify(replace(program, lower=(leader,))) if fact.holds}
-    mu, L_g, L_f = below.get("pl"), below.get("smooth"), above.get("smooth") or 0.0
-    if not (mu and L_g):
-        return None
-    largest = max(L_f, L_g)
-    kappa = largest / mu
-    sigma = max(min(tolerance / (largest * kappa**3), L_g / L_f if L_f else 1.0), float(np.sqrt(np.finfo(float).eps)))
-    steps = max(1, int(np.ceil(L_g / mu * np.log(max(L_g / (mu * sigma), 2.0)))))
-    return {"sigma": sigma, "K": steps, "tau": 1 / (sigma * L_f + L_g), "eta": 1 / (8 * largest * kappa**3),
-            "mu": mu, "L": L_g}  # fmt: skip
-
-
-class PublishedState(NamedTuple):
-    x: Any
-    y: Any  # chain of sigma F + f
-    z: Any  # chain of f
-    value: Any
-    norm: Any
-    iteration: Any
-
-
-@dataclass(frozen=True, eq=False)
-class Published:
-    """Algorithm 2 with fixed K, tau, eta and sigma; x is projected onto its bounds after each step."""
-
-    sigma: float
-    K: int
-    tau: float
-    eta: float
-    box: tuple[np.ndarray, np.ndarray]
-    tolerance: float
-
-    def init(self, oracles: Oracles, x: Any, y: Any) -> PublishedState:
-        xp = oracles.engine.xp
-        return PublishedState(x, y, y, oracles.F(x, y), xp.asarray(np.inf), 0)
-
-    def step(self, oracles: Oracles, state: PublishedState) -> PublishedState:
-        xp, x = oracles.engine.xp, state.x
-
-        def inner(_: Any, chains: tuple[Any, Any]) -> tuple[Any, Any]:
-            y, z = chains
-            return (
-                y - self.tau * (self.sigma * oracles.grad_F_y(x, y) + oracles.grad_f_y(x, y)),
-                z - self.tau * oracles.grad_f_y(x, z),
-            )
-
-        y, z = oracles.engine.fori_loop(0, self.K, inner, (state.y, state.z))
-        upper_x, _ = oracles.grad_F(x, y)
-        at_y, _ = oracles.grad_f(x, y)
-        at_z, _ = oracles.grad_f(x, z)
-        gradient = upper_x + (at_y - at_z) / self.sigma
-        rest = x - xp.clip(x - gradient, *self.box)
-        new = xp.clip(x - self.eta * gradient, *self.box)
-        return PublishedState(new, y, z, oracles.F(x, z), xp.sqrt(xp.vdot(rest, rest)), state.iteration + 1)
-
-    def terminate(self, state: PublishedState) -> Any:
-        return state.norm <= self.tolerance
-
-    def report(self, state: PublishedState) -> Report:
-        return Report(state.x, state.z, state.value, {"hypergradient_norm": state.norm})
-
-    def work(self, state: PublishedState) -> Mapping[str, int]:
-        steps = int(state.iteration)
-        return {"f": 1 + steps, "grad_f": steps * (self.K + 1), "grad_g": steps * (2 * self.K + 2)}
