@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,42 +45,56 @@ class Method:
     options: dict[str, Any]
     reg: float = 0.0
     reference: str = ""  # accuracy / F1 by plain code with the same settings, where there is one
+    chain: str = ""  # whose y the published form of `pbgd` reports
 
 
 METHODS = {
     "f2ba, paper, 200 steps": Method(
-        "f2ba", {"form": "paper", "sigma": 0.1, "K": 10, "tau": 0.5, "eta": 300, "max_iterations": 200},
+        "f2ba",
+        {"form": "paper", "sigma": 0.1, "K": 10, "tau": 0.5, "eta": 300, "max_iterations": 200},
         reference="88.98 / 0.882",
     ),
     "f2ba, paper, 1000 steps": Method(
-        "f2ba", {"form": "paper", "sigma": 0.1, "K": 10, "tau": 0.5, "eta": 300, "max_iterations": 1000},
+        "f2ba",
+        {"form": "paper", "sigma": 0.1, "K": 10, "tau": 0.5, "eta": 300, "max_iterations": 1000},
         reference="88.28 / 0.832",
     ),
-    "f2ba": Method("f2ba", {"inner": 100}),
     "f2bsa": Method("f2bsa", {"sigma": 0.1, "batch": 250, "inner": 1, "max_iterations": 100000}),
     "galet, paper, 200 steps": Method(
-        "galet", {"form": "paper", "alpha": 300, "beta": 0.5, "rho": 0.3, "max_iterations": 200},
+        "galet",
+        {"form": "paper", "alpha": 300, "beta": 0.5, "rho": 0.3, "max_iterations": 200},
         reference="87.48 / 0.895",
     ),
     "galet, paper, 1400 steps": Method(
-        "galet", {"form": "paper", "alpha": 300, "beta": 0.5, "rho": 0.3, "max_iterations": 1400},
+        "galet",
+        {"form": "paper", "alpha": 300, "beta": 0.5, "rho": 0.3, "max_iterations": 1400},
         reference="87.06 / 0.881",
     ),
-    "pbgd, paper, 5000 steps": Method(
-        "pbgd", {"form": "paper", "gamma": 0.1, "alpha": 0.1, "beta": 0.01, "inner": 1, "max_iterations": 5000},
+    "pbgd, paper, 5000 steps, y of the penalty": Method(
+        "pbgd",
+        {"form": "paper", "gamma": 0.1, "alpha": 0.1, "beta": 0.01, "inner": 1, "max_iterations": 5000},
         reference="90.20 / 0.908",
+        chain="penalty",
     ),
-    "pbgd": Method("pbgd", {"inner": 100}),
+    "pbgd, paper, 5000 steps, y of the follower": Method(
+        "pbgd",
+        {"form": "paper", "gamma": 0.1, "alpha": 0.1, "beta": 0.01, "inner": 1, "max_iterations": 5000},
+        chain="follower",
+    ),
     "bome": Method("bome", {"max_iterations": 100000}),
     "rxgf, qp1, 5000 steps": Method(
-        "rxgf", {"form": "qp1", "alpha": 0.184, "gamma": 0.184, "start": "given", "max_iterations": 5000},
+        "rxgf",
+        {"form": "qp1", "alpha": 0.184, "gamma": 0.184, "start": "given", "max_iterations": 5000},
         reference="83.8 / 0.881",
     ),
     "rxgf": Method("rxgf", {"start": "given", "max_iterations": 100000}),
     "implicit, ridge 1e-3": Method("implicit", {}, reg=1e-3),
     "f2ba, ridge 1e-3": Method("f2ba", {}, reg=1e-3),
     "galet, ridge 1e-3": Method("galet", {}, reg=1e-3),
+    "pbgd, ridge 1e-3": Method("pbgd", {}, reg=1e-3),
 }
+"""Without the penalty the follower separates its images and has no answer: the adaptive forms of `f2ba` and `pbgd`,
+which solve its problem to an accuracy, are tried with it alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +164,10 @@ def run(task: Task, method: Method, seconds: float | None = None, tolerance: flo
     options: dict[str, Any] = parse_options(method.backend, backend.options, method.options)
     begin = time.process_time()
     monitor = Monitor(tolerance, seconds, clock=time.process_time)
-    solver = backend.method(problem, options, monitor) if isinstance(backend, Iterative) and not method.reg else None
+    alone = isinstance(backend, Iterative) and not method.reg
+    solver: Any = backend.method(problem, options, monitor) if alone else None
+    if method.chain:
+        solver = replace(solver, answer=method.chain)
     if solver is None:
         point = backend.solve(problem, options, monitor)
     else:
@@ -211,8 +228,7 @@ def table(rows: dict[str, dict[str, Any]], against: dict[str, list[float]]) -> s
                 f"| {r['value']:.4f} | {r['iterations']} | {r['seconds']:.0f} | {r['work']['grad_f']} "
                 f"| {r['work']['grad_g']} | {products} | [{r['least']:.2g}, {r['largest']:.2g}] | {r['status']} |"
             )
-    lines += ["", "Seconds are of one processor; a method that is not done by then ends at `limit`."]
-    lines += ["`pbgd` in its published form is scored at the follower's own chain.", ""]
+    lines += ["", "Seconds are of one processor; a method that is not done by then ends at `limit`.", ""]
     lines += ["Logistic regression by L-BFGS, test accuracy:", ""]
     lines += [f"| data | {' | '.join(BASELINES)} |", "|---" * (1 + len(BASELINES)) + "|"]
     lines += [f"| {name} | {' | '.join(f'{100 * v:.2f}' for v in values)} |" for name, values in against.items()]
@@ -228,12 +244,12 @@ def main() -> None:
     with np.load(arguments.data, allow_pickle=False) as data:
         task = Task.of(data["images"] / 255.0, data["labels"].astype(int))
     kept = RESULTS / "hypercleaning.json"
-    rows = json.loads(kept.read_text(encoding="utf-8")) if arguments.only and kept.exists() else {}
-    against = baselines(task)
+    known = json.loads(kept.read_text(encoding="utf-8")) if arguments.only and kept.exists() else {}
+    rows, against = known.get("methods", {}), known.get("baselines") or baselines(task)
     for name in arguments.only or METHODS:
         rows[name] = run(task, METHODS[name], arguments.seconds)
         text = table(rows, against)
-        kept.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+        kept.write_text(json.dumps({"methods": rows, "baselines": against}, indent=1), encoding="utf-8")
         (RESULTS / "hypercleaning.md").write_text(text, encoding="utf-8")
         print(name, rows[name], flush=True)
     print(text)
