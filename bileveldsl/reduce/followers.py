@@ -75,6 +75,8 @@ def _weakest(of: str, kind: str, parts: list[Fact]) -> Fact:
     whole = len(constants) == len(parts)
     constant = (max(constants) if kind == "smooth" else min(constants)) if whole else None
     assumed = any(part.verdict == "assumed" for part in parts)
+    between = [part for part in parts if kind == "pl" and part.y == "region"]
+    curvatures: list[float] = [part.witness["curvature"] for part in between if "curvature" in part.witness]
     return replace(
         parts[0],
         of=of,
@@ -85,4 +87,5 @@ def _weakest(of: str, kind: str, parts: list[Fact]) -> Fact:
         verdict="assumed" if assumed else "proved",
         x="pointwise" if any(part.x == "pointwise" for part in parts) else "box",
         y="region" if any(part.y == "region" for part in parts) else "all",
+        witness={"curvature": max(curvatures)} if curvatures and len(curvatures) == len(between) else {},
     )

@@ -107,6 +107,19 @@ def test_the_sum_has_the_weakest_constant(kind, constants, weakest):
     assert found.holds and found.constant == weakest
 
 
+def test_between_bounds_the_inequality_of_the_sum_holds_from_the_greatest_curvature_on():
+    parts = [
+        fact(name, "pl", constant=1.0, y="region", witness={"curvature": c})
+        for name, c in (("first", 2.0), ("second", 9.0))
+    ]
+    for order in (parts, parts[::-1]):
+        found = joint_fact("pl", *order)
+        assert (found.y, found.constant, found.witness["curvature"]) == ("region", 1.0, 9.0)
+    assert not joint_fact("pl", parts[0], fact("second", "pl", "assumed", 1.0, y="region")).witness
+    free = joint_fact("pl", parts[0], fact("second", "pl", constant=0.5))
+    assert (free.y, free.constant, free.witness["curvature"]) == ("region", 0.5, 2.0)
+
+
 @pytest.mark.parametrize(
     ("verdicts", "joint"),
     [(("proved", "proved"), "proved"), (("proved", "assumed"), "assumed"), (("assumed", "assumed"), "assumed"),
