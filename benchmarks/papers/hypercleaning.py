@@ -164,8 +164,9 @@ def run(task: Task, method: Method, seconds: float | None = None, tolerance: flo
     options: dict[str, Any] = parse_options(method.backend, backend.options, method.options)
     begin = time.process_time()
     monitor = Monitor(tolerance, seconds, clock=time.process_time)
-    alone = isinstance(backend, Iterative) and not method.reg
-    solver: Any = backend.method(problem, options, monitor) if alone else None
+    solver: Any = None
+    if isinstance(backend, Iterative) and not method.reg:
+        solver = backend.method(problem, options, monitor)
     if method.chain:
         solver = replace(solver, answer=method.chain)
     if solver is None:
