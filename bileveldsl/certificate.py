@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SCHEMA = "bileveldsl.certificate/1"
 LISTS = ("claims", "unchecked")
+ARRAYS = ("structure", "array-curvature", "kernel")
+"""Kinds of proofs that speak of arrays, not of their elements."""
 DEPTH = 400
 """Of objects in objects: more than any proof has, fewer than Python's limit of recursion."""
 
@@ -189,7 +191,7 @@ def _of_arrays(proof: Any) -> bool:
     while nested:
         part = nested.pop()
         if isinstance(part, Mapping):
-            if part.get("kind") == "structure":
+            if part.get("kind") in ARRAYS:
                 return True
             nested += part.values()
         elif isinstance(part, list | tuple):

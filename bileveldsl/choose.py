@@ -169,7 +169,8 @@ def _evidence(program: Program, facts: Sequence[Fact]) -> str:
             said = f"nothing is proved about the convexity of {_called(level.name)}"
         else:
             constant = f"mu = {at_least(decisive.constant)}, " if decisive.constant is not None else ""
-            word = {"strongly_convex": "strongly convex", "pl": "PL"}.get(decisive.fact, decisive.fact)
+            between = " between its bounds" if decisive.y == "region" else ""
+            word = {"strongly_convex": "strongly convex", "pl": f"PL{between}"}.get(decisive.fact, decisive.fact)
             said = f"{_called(level.name)} {word} ({constant}{decisive.verdict})"
         others = [name for name, fact in known.items() if fact.verdict == "assumed" and fact is not decisive]
         parts.append(f"{said}, {' and '.join(others)} assumed" if others else said)

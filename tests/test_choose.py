@@ -73,6 +73,9 @@ def test_whatever_is_assumed_is_named(local_methods):
     facts = [Fact("lower.objective", "convex", "proved"), Fact("lower.objective", "pl", "assumed", 1.0)]
     assert explain_program(loads(CONVEX).program(), facts).reason == "lower level convex (proved), pl assumed"
     assert explain_program(loads(CONVEX).program(), facts[1:]).reason == "lower level PL (mu = 1, assumed)"
+    between = [Fact("lower.objective", "pl", "proved", 1.0, y="region", witness={"curvature": 2.0})]
+    reason = explain_program(loads(CONVEX).program(), between).reason
+    assert reason == "lower level PL between its bounds (mu = 1, proved)"
 
 
 def test_several_followers_are_one_to_the_backends(local_methods):

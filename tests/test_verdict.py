@@ -17,7 +17,7 @@ from bileveldsl.solution import encode
 from bileveldsl.verdict.bounds import at_least, at_most
 from bileveldsl.verdict.constants import constants, holding
 from bileveldsl.verdict.follower import judge_follower
-from bileveldsl.verdict.text import facts_text, verdict_text, witness_text
+from bileveldsl.verdict.text import claim_text, facts_text, verdict_text, witness_text
 from bileveldsl.verdict.theorems import answering, penalty_settings
 
 QUADRATIC = "upper { var x in [0, 1]; minimize (x - y)^2 }; lower { var y; minimize (y - x)^2 }"
@@ -151,6 +151,49 @@ def test_pointwise_moduli_and_those_on_a_region_are_no_constants():
     assert "Bound the leader's variables" in " ".join(judged(pointwise).warnings)
     assert judged([Fact(OF, "pl", "proved", 1.0, y="region")]).constants.mu is None
     assert judged([Fact(OF, "pl", "proved", 1.0, y="region")]).bend == "unknown"
+
+
+BOUNDED = "upper { var x in [0, 1]; minimize (x - y)^2 }; lower { var y in [-3, 2]; minimize (y - x)^2 }"
+PROXIMAL = Fact(OF, "pl", "proved", 0.1, 0.1755, y="region", witness={"curvature": 3.0})
+
+
+def test_the_proximal_inequality_makes_a_bounded_follower_pl_and_nothing_else():
+    smooth = Fact(OF, "smooth", "proved", 8.0, y="region")
+    found = judged([Fact(OF, "convex", "refuted"), PROXIMAL, smooth, SMOOTH_F, CONVEX_F], BOUNDED)
+    assert (found.title, found.bend) == ("PL follower, bounded", "PL")
+    assert (found.constants.mu.value, found.constants.curvature.value, found.constants.kappa) == (0.1, 3.0, 80.0)
+    # the theorems of followers without bounds do not speak of it, nor does that of the penalty
+    assert [t.method for t in found.theorems] == ["projected gradient"]
+    assert not {"f2ba", "galet", "rxgf", "pbgd", "implicit"} & names(found.sound)
+    assert found.constants.penalty_mu is None
+    assert {s.symbol: s.value for s in found.answering} == {"D(y, c)": pytest.approx(0.2 * TOLERANCE)}
+    by_name = {s.symbol: s.value for s in found.theorems[0].settings}
+    assert by_name == {"step": 1 / 8, "steps": math.ceil(80 * math.log(10))}
+    text = "\n".join(verdict_text(found, TOLERANCE))
+    assert "bounds hold its variables" in text and "D(y, a) is" in text and "projected gradient (" in text
+    json.dumps(encode(found.to_json()), allow_nan=False)
+
+
+def test_a_claim_of_the_proximal_inequality_says_from_where_on():
+    proof = {"kind": "proximal", "curvature": "61/100", "proof": {}}
+    claim = {"of": OF, "fact": "pl", "verdict": "proved", "constant": "1/5", "scope": {"x": "box", "y": "region"}}
+    said = f"{OF} PL, mu >= 1/5, between bounds, c <= 61/100"
+    assert claim_text({**claim, "proof": proof}) == said
+    assert claim_text({**claim, "proof": {"kind": "stronger", "constant": "1/4", "proof": proof}}) == said
+
+
+def test_a_curvature_above_the_smoothness_shortens_the_step():
+    steep = replace(PROXIMAL, witness={"curvature": 20.0})
+    found = judged([steep, Fact(OF, "smooth", "proved", 8.0, y="region")], BOUNDED)
+    assert found.constants.kappa == 200.0
+    assert next(s.value for s in found.theorems[0].settings if s.symbol == "step") == 1 / 20
+
+
+def test_the_proximal_inequality_says_nothing_without_its_curvature_or_of_other_constraints():
+    assert judged([replace(PROXIMAL, witness={})], BOUNDED).bend == "unknown"
+    assert judged([replace(PROXIMAL, verdict="refuted")], BOUNDED).bend == "unknown"
+    found = judged([PROXIMAL], CONSTRAINED)
+    assert found.bend == "unknown" and found.constants.curvature is None and not found.answering
 
 
 def test_extreme_constants_give_no_settings_and_no_exception():

@@ -1,6 +1,7 @@
 """The verification measures what is true of a point, whoever found it, and claims no more than it measured."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -298,6 +299,25 @@ def test_the_inequality_bounds_the_gap_of_a_follower_that_is_not_convex():
     assert found.status is Status.LOCALLY_OPTIMAL
     away = measured(text, 1.0, 1.1, facts=inequality).verification.lower_gap
     assert away >= (0.1**2 + 3 * math.sin(0.1) ** 2) / 1.05
+
+
+def test_the_proximal_inequality_bounds_the_gap_of_a_bounded_follower():
+    text = """model waves
+    upper { var x in [-4, 4]; minimize (x - 1)^2 + (y - 1)^2 }
+    lower { var y in [1, 3]; minimize y^2 + 3*sin(y)^2 }"""
+    proximal = (Fact("lower.objective", "pl", "proved", 0.1, y="region", witness={"curvature": 1.0}),)
+    found = measured(text, 1.0, 1.0, facts=proximal)  # the bound holds y against the slope there
+    assert found.verification.lower_gap == 0 and found.verification.lower_gap_method == "gradient-bound"
+    assert found.status is Status.LOCALLY_OPTIMAL
+    value = lambda y: y**2 + 3 * math.sin(y) ** 2  # noqa: E731
+    for y in (1 + 1e-9, 1.1, 2.2, 3.0):
+        gap = (value(y) - value(1.0)) / (1 + value(y))
+        assert measured(text, 1.0, y, facts=proximal).verification.lower_gap >= gap
+    # one that is assumed has no curvature: the whole slope counts
+    assumed = (replace(proximal[0], verdict="assumed", witness={}),)
+    slope = 2 + 3 * math.sin(2)
+    wide = measured(text, 1.0, 1.0, facts=assumed).verification
+    assert wide.lower_gap == pytest.approx(slope**2 / 0.2 / (1 + value(1.0)))
 
 
 def test_a_wrongly_assumed_inequality_is_refuted_by_a_better_answer():

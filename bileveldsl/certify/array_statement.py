@@ -46,9 +46,10 @@ from bileveldsl.program import Level, Program
 LIMIT = 20_000
 """Nodes, and scalar operations of all their functions, up to which a program is stated."""
 
-Arrays = dict[str, tuple[tuple[int, ...], bytes]]
-"""Shapes and little-endian bytes by name: float64 of data and bounds, int64 of positions."""
+Arrays = dict[str, tuple[tuple[int, ...], memoryview]]
+"""Shapes and views of little-endian bytes by name: float64 of data and bounds, int64 of positions."""
 
+_AT_ONCE = 1 << 22  # elements
 _INLINE = 100  # numbers of a bound or of positions that are written out
 
 
@@ -107,14 +108,14 @@ class _Statement:
         return {"sha256": self.keep(f"{symbol.name}.{side}", ends, "<f8")}
 
     def keep(self, name: str, array: np.ndarray, kind: str) -> str:
-        data = np.ascontiguousarray(array, dtype=kind).tobytes()
+        data = np.ascontiguousarray(array, dtype=kind).reshape(-1).view(np.uint8).data
         self.arrays[name] = (array.shape, data)
         return hashlib.sha256(data).hexdigest()
 
     def symbol(self, symbol: Symbol) -> int:
         if symbol not in self.symbols:
             value = np.asarray(symbol.value) if symbol.value is not None else np.array(math.nan)
-            exact = value.dtype.kind in "fiub" and np.isfinite(value).all()
+            exact = value.dtype.kind in "fiub" and _is_finite(value)
             if not exact or (value.dtype.kind in "iu" and (np.abs(value.astype(np.float64)) >= 2.0**53).any()):
                 raise _TooLarge
             if symbol.name in self.arrays or not symbol.name:
@@ -267,6 +268,12 @@ def array_statement(program: Program, limit: int = LIMIT) -> tuple[dict[str, Any
         "conditions": conditions,
     }
     return stated, made.arrays
+
+
+def _is_finite(value: np.ndarray) -> bool:
+    """Whether all elements are, of data in a file a part at a time."""
+    flat = value.reshape(-1)
+    return all(bool(np.isfinite(flat[k : k + _AT_ONCE]).all()) for k in range(0, flat.size, _AT_ONCE))
 
 
 def _minimized(level: Level) -> Expr:

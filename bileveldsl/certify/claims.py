@@ -14,7 +14,7 @@ _MENDS = {
     "convex": "rewrite the objective, narrow the bounds of what multiplies it, or write assume convex",
     "strongly_convex": "add a term such as 1e-3*sumsq(y), bound what multiplies it away from 0, or write assume ...",
     "smooth": "bound the variables, replace functions with kinks or poles, or write assume smooth(L)",
-    "pl": "strengthen it to strong convexity without constraints, or write assume pl(mu)",
+    "pl": "strengthen it to strong convexity without constraints other than bounds, or write assume pl(mu)",
 }
 
 

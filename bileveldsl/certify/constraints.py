@@ -7,11 +7,12 @@ from fractions import Fraction
 from bileveldsl.calculus.expr import subtract
 from bileveldsl.certify import boxes, refuting, sos
 from bileveldsl.certify.curvature import Composition, shown
+from bileveldsl.certify.defined import is_defined
 from bileveldsl.certify.evidence import named
 from bileveldsl.certify.facts import Fact
 from bileveldsl.certify.objective import COMPOSITION, REASONS
 from bileveldsl.certify.region import Region
-from bileveldsl.certify.scalars import occurring
+from bileveldsl.certify.scalars import enclose, occurring
 from bileveldsl.certify.second_order import Proof
 from bileveldsl.certify.statement import Question
 from bileveldsl.program import Constraint
@@ -63,7 +64,7 @@ def _constraint_fact(
     bend, excess = bends[place], excesses[place]
     why = bend.why if bend.reason else f"{shown(excess)} <= 0 is a constraint by a {bend.kind} function"
     unknown = Fact(of, "convex", "unknown", y="region", why=why, culprit=bend.node)
-    return unknown if question is None else _by_members(of, question, unknown)
+    return unknown if question is None else by_members(of, question, unknown)
 
 
 def _members(of: str, question: Question) -> list[Question]:
@@ -72,14 +73,23 @@ def _members(of: str, question: Question) -> list[Question]:
     return [Question(question.statement, c.root, question.own, question.level, question.deadline) for c in members]
 
 
-def _by_members(of: str, question: Question, unknown: Fact) -> Fact:
+def _has_hole(question: Question) -> bool:
+    """Whether what must differ from 0 may take both signs: bounds of second derivatives prove nothing across that."""
+    own = set(question.own) & occurring(question.root)
+    roots = [c.root for c in question.statement.conditions if c.relation == "!= 0" and occurring(c.root) & own]
+    return any(r.least < 0 < r.greatest for r in enclose(roots, question.lo[None], question.hi[None]))
+
+
+def by_members(of: str, question: Question, unknown: Fact) -> Fact:
     """By the second derivatives of each element: proved for all, or refuted for one."""
     proofs: list[Proof] = []
     for member in _members(of, question):
         if not occurring(member.root) & set(member.own):
             proofs.append(COMPOSITION)
             continue
-        proof = boxes.prove_bend(member, 1, Fraction(0)) or sos.prove_bend(member, 1, Fraction(0))
+        proof: Proof | None = None
+        if is_defined(member) and not _has_hole(member):
+            proof = boxes.prove_bend(member, 1, Fraction(0)) or sos.prove_bend(member, 1, Fraction(0))
         if proof is None:
             refuted = refuting.refute_convex(member)
             if refuted is None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from bileveldsl.certify.clock import check, share, until
+
 _FAR = 1e6  # an infinite side is cut up to here
 _AT_ONCE = 32
 _SAMPLES = 32
+_PART = 0.5  # of the time that is left
 _TOLERANCE = 0.01  # of the upper bound; more digits of a modulus change nothing
 
 
@@ -31,12 +33,11 @@ def minimum(
     upper: np.ndarray,
     *,
     boxes: int = 256,
-    deadline: float = np.inf,
     enough: float = np.inf,
     hopeless: float = -np.inf,
     patience: int = 12,
 ) -> Minimum:
-    """Encloses the infimum of a function over a box.
+    """Encloses the infimum of a function over a box, as well as the time allows.
 
     Parameters
     ----------
@@ -44,7 +45,6 @@ def minimum(
     above : from points of shape (batch, n), an upper bound of the function at each, inf where it does not count
     lower, upper : end points of the box, shape (n,), possibly infinite
     boxes : how many boxes to look at, at most
-    deadline : when to stop, in the time of `time.monotonic`
     enough : a lower bound at least this ends the search
     hopeless : an upper bound below this ends the search
     patience : rounds after which a lower bound that is still -inf is believed
@@ -55,29 +55,33 @@ def minimum(
     >>> minimum(square, lambda x: x[:, 0] ** 2, np.array([-1.0]), np.array([3.0])).lower
     0.0
     """
+    check()
     lo, hi = lower[None].astype(np.float64), upper[None].astype(np.float64)
-    bounds = below(lo, hi)
-    best, point = _best(above, _samples(lo[0], hi[0], _SAMPLES if boxes > 1 else 0), np.inf, None)
+    bounds, best, point = np.full(1, -np.inf), np.inf, None
     looked = rounds = 1
-    while lo.shape[1] and looked < boxes and time.monotonic() < deadline and best >= hopeless:
-        rounds += 1
-        if bounds.min() >= enough or (rounds > patience and np.isinf(bounds.min())):
-            break
-        tolerance = _TOLERANCE * abs(best) if np.isfinite(best) else 0.0
-        worst = np.argsort(bounds, kind="stable")[:_AT_ONCE]
-        worst = worst[bounds[worst] < best - tolerance]
-        if not len(worst):
-            break
-        axis, cut = _cuts(lo[worst], hi[worst])
-        if not cut[0]:  # a box that cannot be cut any more bounds the infimum for good
-            break
-        worst, axis = worst[cut], axis[cut]
-        new_lo, new_hi = _halves(lo[worst], hi[worst], axis)
-        best, point = _best(above, _middle(new_lo, new_hi), best, point)
-        rest = np.setdiff1d(np.arange(len(bounds)), worst)
-        lo, hi = np.concatenate([lo[rest], new_lo]), np.concatenate([hi[rest], new_hi])
-        bounds = np.concatenate([bounds[rest], np.maximum(below(new_lo, new_hi), np.tile(bounds[worst], 2))])
-        looked += len(new_lo)
+    with until(share(_PART)):  # what is known when the time is up holds
+        bounds = below(lo, hi)
+        best, point = _best(above, _samples(lo[0], hi[0], _SAMPLES if boxes > 1 else 0), np.inf, None)
+        while lo.shape[1] and looked < boxes and best >= hopeless:
+            check()
+            rounds += 1
+            if bounds.min() >= enough or (rounds > patience and np.isinf(bounds.min())):
+                break
+            tolerance = _TOLERANCE * abs(best) if np.isfinite(best) else 0.0
+            worst = np.argsort(bounds, kind="stable")[:_AT_ONCE]
+            worst = worst[bounds[worst] < best - tolerance]
+            if not len(worst):
+                break
+            axis, cut = _cuts(lo[worst], hi[worst])
+            if not cut[0]:  # a box that cannot be cut any more bounds the infimum for good
+                break
+            worst, axis = worst[cut], axis[cut]
+            new_lo, new_hi = _halves(lo[worst], hi[worst], axis)
+            best, point = _best(above, _middle(new_lo, new_hi), best, point)
+            rest = np.setdiff1d(np.arange(len(bounds)), worst)
+            bounds = np.concatenate([bounds[rest], np.maximum(below(new_lo, new_hi), np.tile(bounds[worst], 2))])
+            lo, hi = np.concatenate([lo[rest], new_lo]), np.concatenate([hi[rest], new_hi])
+            looked += len(new_lo)
     return Minimum(float(bounds.min()), float(best), point, looked)
 
 

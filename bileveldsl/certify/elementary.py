@@ -18,6 +18,7 @@ import sympy
 from flint import arb
 
 from bileveldsl.calculus import functions as f
+from bileveldsl.certify.clock import check
 from bileveldsl.certify.interval import LARGEST, REALS, Interval
 
 Environment = Mapping[sympy.Symbol, Interval]
@@ -47,6 +48,7 @@ def enclose(fn: sympy.Expr, values: Environment) -> Interval:
 
     def value(e: sympy.Expr) -> Interval:
         if e not in memo:
+            check()
             memo[e] = _enclose(e, values, value)
         return memo[e]
 
@@ -370,9 +372,16 @@ _FUNCTIONS: dict[Any, Callable[..., Interval]] = {
     f.divide0: _divide0,
 }
 
+def _side(x: Interval) -> Interval:
+    """The sign of a number, at 0 whichever of the two serves; at 0 alone both."""
+    above, below = (x.lo >= 0) & (x.hi > 0), (x.hi <= 0) & (x.lo < 0)
+    return Interval.of(np.where(above, 1.0, -1.0), np.where(below, -1.0, 1.0))
+
+
 RULES: dict[str, Callable[..., Interval]] = {
     "pi": lambda: _number(sympy.pi),
     "e": lambda: _number(sympy.E),
+    "side": _side,
     "exp": _exp, "abs": Interval.abs, "sin": _sine, "max": _fold(Interval.maximum), "min": _fold(Interval.minimum),
     **{
         function.__name__: rule

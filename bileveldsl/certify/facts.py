@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from bileveldsl.calculus.expr import Expr
+    from bileveldsl.certify.clock import until
+
+TIME_UP = "the time was up"
+"""Why a fact is unknown that more time might decide."""
 
 Verdict = Literal["proved", "refuted", "unknown", "assumed"]
 
@@ -47,6 +51,12 @@ class Fact:
     def holds(self) -> bool:
         """Whether the property may be relied on."""
         return self.verdict in ("proved", "assumed")
+
+    def after(self, work: until) -> Fact:
+        """The fact with the reason that the time was up, where it is undecided and work for it was left undone."""
+        if self.verdict != "unknown" or not work.cut:
+            return self
+        return replace(self, why=f"{TIME_UP}; {self.why}" if self.why else TIME_UP)
 
     def to_json(self) -> dict[str, Any]:
         """The fact as JSON values; numbers that are not finite are strings.

@@ -8,7 +8,7 @@ which no matrix is formed, so that data kept as a list of nonzeros stay one.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,16 +38,22 @@ from bileveldsl.calculus.expr import (
     topological,
 )  # fmt: skip
 from bileveldsl.calculus.functions import partials
+from bileveldsl.certify.clock import check
 from bileveldsl.certify.interval import Interval, gamma
 from bileveldsl.certify.parts import Dependence, factors
 from bileveldsl.certify.ranges import Ranges, aligned
 from bileveldsl.certify.spectrum import extreme_eigenvalues, greatest_eigenvalue, least_eigenvalue
+from bileveldsl.language.data.mapped import is_mapped
 
 _SMALL = 1 << 18  # multiplications
 _SMALL_SIZE = 40
-_ENTRIES = 1 << 25
+_ENTRIES, _LISTED = 1 << 27, 1 << 22  # of a matrix that is formed; of one with elements at positions
+_PART = 1 << 20  # entries
 _WORK = 1e11  # multiplications
+_AT_ONCE = 1e9  # multiplications between two looks at the clock
 _TINY = 2.0**-1000
+_LARGEST_FORM = 5000  # rows
+_FORM_BITS = 40
 _PROOF_BITS = 45
 """The bounds of large matrices leave room for a proof that computes with this many bits."""
 
@@ -87,14 +93,46 @@ def gram(node: Expr, symbols: Sequence[Symbol], ranges: Ranges) -> Gram:
     rows = math.prod(axis.size for axis in blocks[0].rows)
     columns = sum(math.prod(axis.size for axis in block.columns) for block in blocks)
     small = rows * columns * columns <= _SMALL and columns <= _SMALL_SIZE
-    if rows * columns > _ENTRIES or (not small and rows * columns * min(rows, columns) > _WORK):
-        return Gram(reached, rows, columns, math.nan, 0.0, _norm(node, reached), 0.0)
+    listed = any(isinstance(n, Select | Scatter) for n in topological([b.expr for b in blocks]))
+    most = _LISTED if listed else _ENTRIES
+    if rows * columns > most or (not small and rows * columns * min(rows, columns) > _WORK):
+        in_files = any(is_mapped(s.value) for s in occurring if s.role == "data")
+        return Gram(reached, rows, columns, math.nan, 0.0, math.inf if in_files else _norm(node, reached), 0.0)
     entries = _entries(blocks, rows, ranges)
-    if not (np.isfinite(entries.lo).all() and np.isfinite(entries.hi).all()):
+    if not (_is_finite(entries.lo) and _is_finite(entries.hi)):
         return Gram(reached, rows, columns, math.nan, 0.0, math.inf, 0.0)
-    trace = float((entries.abs().hi ** 2).sum())
+    pairs = zip(_parts(entries.lo), _parts(entries.hi), strict=True)
+    trace = sum(float(np.maximum(low**2, high**2).sum()) for low, high in pairs)
     bounds = (_by_intervals if small else _by_factorization)(entries)
     return Gram(reached, rows, columns, trace, *bounds)
+
+
+def form(matrix: Symbol, variable: Symbol) -> Gram:
+    """Bounds of the eigenvalues of K + K', the Hessian of y'Ky, for a matrix of data.
+
+    Examples
+    --------
+    >>> from bileveldsl.calculus.expr import Dim
+    >>> n = Dim("n", 2)
+    >>> K, y = Symbol("K", "data", (n, n), np.array([[0.0, 1.0], [1.0, 0.0]])), Symbol("y", "variable", (n,))
+    >>> found = form(K, y)
+    >>> bool(-2.000001 < found.least <= -2 and 2 <= found.greatest < 2.000001)
+    True
+    """
+    values = np.asarray(matrix.value)
+    size = len(values)
+    if values.dtype != np.float64 or size > _LARGEST_FORM or not _is_finite(values):
+        return Gram((variable,), size, size, math.nan, -math.inf, math.inf, 0.0)
+    whole = values + values.T
+    scale = _largest(whole)
+    # Each sum is rounded by at most a part of 2^-53; a proof needs more room.
+    error = size * scale * 2.0**-52
+    least, greatest = extreme_eigenvalues(whole, error)
+    if least < 0:  # of a large matrix only a positive least eigenvalue is found as it is
+        least = max(least, -extreme_eigenvalues(-whole, error)[1])
+    slack = size * scale * 2.0**-_FORM_BITS
+    least, greatest = math.nextafter(least - slack, -math.inf), math.nextafter(greatest + slack, math.inf)
+    return Gram((variable,), size, size, float((values**2).sum()), least, greatest, 0.0)
 
 
 # ---- the matrix of an affine node -----------------------------------------------------------
@@ -172,7 +210,7 @@ def _by_factorization(entries: Interval) -> tuple[float, float, float]:
         radius = 0.0 if entries.exact else float(np.maximum(entries.hi - middle, middle - entries.lo).max())
     rows, columns = middle.shape
     wide = rows < columns
-    square = middle @ middle.T if wide else middle.T @ middle
+    square = _squared(middle.T if wide else middle)
     length = max(rows, columns)
     margin = 1 + gamma(2 * middle.size + 8)
     trace = float(np.trace(square)) * margin
@@ -187,15 +225,51 @@ def _by_factorization(entries: Interval) -> tuple[float, float, float]:
     return 0.0 if wide else least, math.nextafter(greatest + slack * margin, math.inf), least
 
 
+def _squared(matrix: np.ndarray) -> np.ndarray:
+    """A'A in floats, some columns at a time; of an array in its file, some rows at a time."""
+    size = matrix.shape[1]
+    if not matrix.flags.aligned:  # else a product would copy the whole of it
+        result = np.zeros((size, size))
+        step = max(1, _PART // size)
+        for k in range(0, len(matrix), step):
+            check()
+            part = np.ascontiguousarray(matrix[k : k + step])
+            result += part.T @ part
+        return result
+    result = np.empty((size, size))
+    step = max(1, int(_AT_ONCE / (1 + matrix.size)))
+    for k in range(0, size, step):
+        check()
+        end = min(k + step, size)
+        result[k:end, :end] = matrix[:, k:end].T @ matrix[:, :end]
+        result[:k, k:end] = result[k:end, :k].T
+    return result
+
+
+def _parts(matrix: np.ndarray) -> Iterator[np.ndarray]:
+    """Some rows after the others: what is computed of all at once takes as much memory as the data."""
+    step = max(1, _PART // max(matrix.shape[1], 1))
+    return (matrix[k : k + step] for k in range(0, len(matrix), step))
+
+
+def _is_finite(matrix: np.ndarray) -> bool:
+    return all(bool(np.isfinite(part).all()) for part in _parts(matrix))
+
+
+def _largest(matrix: np.ndarray) -> float:
+    return max((float(np.abs(part).max(initial=0.0)) for part in _parts(matrix)), default=0.0)
+
+
 def _is_exact(matrix: np.ndarray, length: int) -> bool:
     """Whether the float product is exact: all entries are whole, and no sum leaves the whole numbers of floats."""
-    largest = float(np.abs(matrix).max(initial=0.0))
-    return largest**2 * length < 2.0**53 and bool((matrix == np.round(matrix)).all())
+    if _largest(matrix) ** 2 * length >= 2.0**53:
+        return False
+    return all(bool((part == np.round(part)).all()) for part in _parts(matrix))
 
 
 def _rounding(matrix: np.ndarray) -> float:
     """A bound in the Frobenius norm of rounding the entries to some bits of the largest."""
-    return math.sqrt(matrix.size) * float(np.abs(matrix).max(initial=0.0)) * 2.0**-_PROOF_BITS
+    return math.sqrt(matrix.size) * _largest(matrix) * 2.0**-_PROOF_BITS
 
 
 def _norm(node: Expr, symbols: Sequence[Symbol]) -> float:

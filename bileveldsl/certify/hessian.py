@@ -104,28 +104,28 @@ class Hessian:
 
     # ---- extreme eigenvalues ----
 
-    def least(self, counts: Counts, deadline: float, enough: float = math.inf) -> Minimum:
+    def least(self, counts: Counts, enough: float = math.inf) -> Minimum:
         """The infimum of the least eigenvalue over the boxes, between proved bounds.
 
         `counts` says at which points, given as a batch of values for each variable, an upper bound counts; `enough`
         is a lower bound with which the caller is content.
         """
-        found = self._minimum(1, counts, deadline, enough)
+        found = self._minimum(1, counts, enough)
         if self._rational is None:
             return found
         proved = least_rational_eigenvalue(self._rational)
         upper = 0.0 if proved == 0 and is_singular(self._rational) else found.upper
         return replace(found, lower=max(proved, found.lower), upper=upper)
 
-    def greatest(self, counts: Counts, deadline: float) -> Minimum:
+    def greatest(self, counts: Counts) -> Minimum:
         """The infimum of the negative of the greatest eigenvalue, likewise."""
-        found = self._minimum(-1, counts, deadline, math.inf)
+        found = self._minimum(-1, counts, math.inf)
         if self._rational is None:
             return found
         proved = least_rational_eigenvalue([[-entry for entry in row] for row in self._rational])
         return replace(found, lower=max(proved, found.lower))
 
-    def _minimum(self, sign: int, counts: Counts, deadline: float, enough: float) -> Minimum:
+    def _minimum(self, sign: int, counts: Counts, enough: float) -> Minimum:
         def signed(lo: np.ndarray, hi: np.ndarray) -> Interval:
             matrices = self.over(self._ranges(lo, hi))
             return matrices if sign > 0 else -matrices
@@ -144,7 +144,7 @@ class Hessian:
         low, high = self._pack("lo"), self._pack("hi")
         small = self.size <= _CUT_SIZE and len(low) <= _CUT_SIZE
         return minimum(
-            below, above, low, high, boxes=256 if small else 1, deadline=deadline, enough=enough,
+            below, above, low, high, boxes=256 if small else 1, enough=enough,
             hopeless=0.0 if sign > 0 else -math.inf,  # negative curvature ends the question
             patience=12 if sign > 0 else 4,
         )  # fmt: skip

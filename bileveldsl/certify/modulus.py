@@ -37,9 +37,9 @@ from bileveldsl.calculus.expr import (
 from bileveldsl.calculus.expr import reduce as reduce_node
 from bileveldsl.certify import ranges as r
 from bileveldsl.certify.curvature import Composition
-from bileveldsl.certify.gram import Gram, gram
+from bileveldsl.certify.gram import Gram, form, gram
 from bileveldsl.certify.interval import REALS, Interval
-from bileveldsl.certify.pieces import Affine, Bent, Curved, Piece, Pieces
+from bileveldsl.certify.pieces import Affine, Bent, Curved, Form, Piece, Pieces
 from bileveldsl.certify.statement import text
 
 Bounds = dict[Symbol, Interval]
@@ -102,6 +102,11 @@ class Modulus:
             reached = symbols_of(piece.node)
             bound = side * self._weight(piece.weights)
             return _Bounded(piece, {s: _spread(bound, s) for s in self.symbols if s in reached})
+        if isinstance(piece, Form):
+            spectrum = form(piece.matrix, piece.variable)
+            weight = self._weight(piece.weights)
+            bound = weight * Interval.of(np.asarray(spectrum.least), np.asarray(spectrum.greatest))
+            return _Bounded(piece, {piece.variable: _spread(bound, piece.variable)}, weight, spectrum)
         bend = self._weighted(piece)
         separable = _separable(bend, piece.inner)
         if separable is not None:
@@ -186,8 +191,9 @@ class Modulus:
         return max((alpha * Interval.point(spectrum.positive)).least, 0.0)
 
     def proof(self, root: Expr, fact: str) -> dict[str, Any]:
-        """What a checker needs besides the root: bounds of spectra of matrices, and of second derivatives."""
+        """What a checker needs besides the root: bounds of spectra, of quadratic forms, and of second derivatives."""
         spectra: dict[int, dict[str, Any]] = {}
+        forms: list[dict[str, Any]] = []
         seconds: dict[tuple[str, str], None] = {}
         for each in self._bounded(root):
             gram_, bend = each.spectrum, each.bend
@@ -196,6 +202,9 @@ class Modulus:
             if gram_ is None or bend is None or math.isnan(gram_.trace):
                 continue
             hint: dict[str, Any] = {"rows": gram_.rows, "columns": gram_.columns, "trace": str(Fraction(gram_.trace))}
+            if isinstance(each.piece, Form):
+                forms.append(hint | {"least": str(Fraction(gram_.least)), "greatest": str(Fraction(gram_.greatest))})
+                continue
             low = gram_.positive if fact == "pl" else gram_.least
             if low > 0 and (bend.least > 0 or bend.positive) and fact != "smooth":
                 hint["least"] = str(Fraction(low))
@@ -203,7 +212,8 @@ class Modulus:
                 hint["greatest"] = str(Fraction(gram_.greatest))
             if len(hint) > 3:
                 spectra[id(gram_)] = hint
-        return {"kind": "structure", "spectra": list(spectra.values()), "seconds": [list(pair) for pair in seconds]}
+        proof = {"kind": "structure", "spectra": list(spectra.values()), "seconds": [list(pair) for pair in seconds]}
+        return proof | ({"forms": forms} if forms else {})
 
 
 def _labels(piece: Bent) -> tuple[Axis, ...]:

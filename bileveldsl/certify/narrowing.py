@@ -14,12 +14,14 @@ from fractions import Fraction
 
 import numpy as np
 
+from bileveldsl.certify.clock import check
 from bileveldsl.certify.interval import round_down, round_up
-from bileveldsl.certify.scalars import Scalar
+from bileveldsl.certify.scalars import Scalar, occurring, polynomials, ring
 
 _ROUNDS = 4
 _GAIN = 1e-3  # of a finite width: less is not worth a step
 _STEPS = 2000
+_OPENED = 12  # variables of a polynomial that is multiplied out
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,28 @@ def linear(root: Scalar) -> Linear | None:
     return None
 
 
+def affine(root: Scalar) -> Linear | None:
+    """The same for what is one once it is multiplied out.
+
+    Examples
+    --------
+    >>> from bileveldsl.certify.scalars import number, power, product, total, variable
+    >>> y = variable(0)
+    >>> affine(total([power(total([y, number(1)]), 2), product([number(-1), power(y, 2)])]))
+    ({0: Fraction(2, 1)}, Fraction(1, 1))
+    """
+    found = linear(root)
+    if found is not None:
+        return found
+    indices = sorted(occurring(root))
+    forms = polynomials([root], indices, ring(indices)) if len(indices) <= _OPENED else None
+    if forms is None or forms[0].total_degree() > 1:
+        return None
+    values = {e: Fraction(int(c.p), int(c.q)) for e, c in forms[0].to_dict().items()}
+    slopes = {k: value for e, value in values.items() for k, power in zip(indices, e, strict=True) if power}
+    return slopes, values.get((0,) * len(indices), Fraction(0))
+
+
 def narrow(
     roots: Sequence[tuple[str, Scalar, str]], levels: Sequence[str], lower: np.ndarray, upper: np.ndarray
 ) -> tuple[Step, ...]:
@@ -87,6 +111,7 @@ def narrow(
     for _ in range(_ROUNDS):
         before = len(steps)
         for number, level, relation, form in rows:
+            check()
             if form is None or len(steps) >= _STEPS:
                 continue
             for sign in (1, -1) if relation == "== 0" else (1,):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from bileveldsl.calculus.expr import negate
+from bileveldsl.certify.clock import share, until
 from bileveldsl.certify.curvature import Composition, Curvature
 from bileveldsl.certify.evidence import Evidence, examine, named
 from bileveldsl.certify.facts import Fact
@@ -14,6 +15,7 @@ from bileveldsl.certify.region import Region
 from bileveldsl.certify.second_order import Bound, Proof
 from bileveldsl.certify.statement import Question
 
+_PART = 0.7  # of the time that is left, for the Polyak-Lojasiewicz inequality
 COMPOSITION: Proof = {"kind": "composition"}
 REASONS = {
     "composition": "by the rules of disciplined convex programming, with rigorous ranges of multipliers",
@@ -25,19 +27,24 @@ REASONS = {
 }
 
 
-def objective_facts(region: Region, composition: Composition, question: Question | None) -> list[Fact]:
-    """Convex, strongly convex, smooth and PL, of an objective that is minimized."""
+def objective_facts(
+    region: Region, composition: Composition, question: Question | None, small: bool
+) -> list[Fact]:
+    """Convex, strongly convex, smooth and PL, of an objective that is minimized; see `examine`."""
     level = region.level
     root = level.objective if level.sense == "minimize" else negate(level.objective)
     of = f"{level.name}.objective"
-    found = examine(root, region, composition, question)
+    found = examine(root, region, composition, question, small)
     obstacle = region.domain_obstacle(composition, region.objective_conditions())
     if obstacle:  # bounds of second derivatives prove nothing across a hole, but a witness is one
         bends = replace(found.bends, mu=None, L=None, pointwise=None)
         found = replace(found, curvature=Curvature("unknown", None, obstacle), bends=bends, pointwise=False)
     facts = [_convex(of, found), _strongly_convex(of, found, question), _smooth(of, found, question)]
-    facts = [replace(fact, y="all" if region.everything else "region") for fact in facts]
-    return [*facts, pl_fact(facts[1], bool(level.constraints), question, found.pl)]
+    facts = [replace(fact, y="all" if region.everything else "region").after(found.work) for fact in facts]
+    inequality = Fact(of, "pl", "unknown", y=facts[1].y)
+    with until(share(_PART)) as work:
+        inequality = pl_fact(facts[1], bool(level.constraints), question if small else None, found.pl)
+    return [*facts, inequality.after(work)]
 
 
 def _witness(proof: Proof | None, question: Question | None) -> dict[str, Any]:
@@ -95,8 +102,8 @@ def _smooth(of: str, found: Evidence, question: Question | None) -> Fact:
     bends = found.bends
     below = None if bends.L_lower is None else bends.L_lower.value
     if bends.L is None and bends.steep is not None:
-        why = "its second derivative grows without bound along a ray"
-        return Fact(of, "smooth", "refuted", None, below, rule="steep", why=why, proof=bends.steep,
+        rule = bends.steep["kind"]
+        return Fact(of, "smooth", "refuted", None, below, rule=rule, why=_NOT_SMOOTH[rule], proof=bends.steep,
                     witness=_witness(bends.steep, question))  # fmt: skip
     if bends.L is None:
         why = "no upper bound of its second derivative was found"
@@ -105,6 +112,12 @@ def _smooth(of: str, found: Evidence, question: Question | None) -> Fact:
         of, "smooth", "proved", bends.L.value, below, rule=bends.rule, why=REASONS[bends.rule], proof=bends.L.proof,
         proof_upper=_proof(bends.L_lower),
     )  # fmt: skip
+
+
+_NOT_SMOOTH = {
+    "steep": "its second derivative grows without bound along a ray, or towards a point",
+    "kink": "it has a kink: its slopes to both sides of the point differ",
+}
 
 
 def _undecided(found: Evidence) -> str:

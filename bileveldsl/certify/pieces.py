@@ -14,8 +14,10 @@ from bileveldsl.calculus.expr import (
     Axis,
     Contract,
     Expr,
+    Leaf,
     Map,
     Reduce,
+    Symbol,
     apply,
     argument,
     contract,
@@ -43,6 +45,15 @@ class Bent:
 
 
 @dataclass(frozen=True, eq=False)
+class Form:
+    """The weights times y'Ky, y one variable without other labels and K a matrix of data."""
+
+    weights: tuple[Expr, ...]
+    matrix: Symbol
+    variable: Symbol
+
+
+@dataclass(frozen=True, eq=False)
 class Curved:
     """A sum of weights times a node of which no more is known than how it bends."""
 
@@ -57,13 +68,15 @@ class Affine:
     node: Expr
 
 
-Piece = Bent | Curved | Affine
+Piece = Bent | Form | Curved | Affine
 
 _KNOWN: dict[Any, Interval] = {
     f.softplus: Interval.of(np.asarray(0.0), np.asarray(0.25)),
     f.huber: Interval.of(np.asarray(0.0), np.asarray(1.0)),
 }
 """The range of the second derivative of functions in their first argument, where the others are >= 0."""
+_HINGE = Interval.of(np.asarray(0.0), np.asarray(2.0))
+"""Of the square of max(0, t)."""
 _UPWARD = Interval.of(np.asarray(0.0), np.asarray(np.inf))
 
 
@@ -96,8 +109,32 @@ class Pieces:
             yield from self._factor(fixed, bending[0], over)
         elif len(bending) == 2 and bending[0] is bending[1] and self.composition(bending[0]).affine:
             yield Bent(tuple(fixed), over, Interval.point(2.0), (), bending[0])
+        elif len(bending) == 2 and bending[0] is bending[1]:
+            yield from self._factor(fixed, apply(argument(0) ** 2, [bending[0]]), over)
         elif bending:
-            yield Curved(tuple(fixed), contract(bending, ()))
+            yield self._form(fixed, bending, over) or Curved(tuple(fixed), contract(bending, ()))
+
+    def _form(self, fixed: Sequence[Expr], bending: Sequence[Expr], over: tuple[Axis, ...]) -> Form | None:
+        """A sum of products as a quadratic form with the elements of an array of data as its coefficients."""
+        apart, labels, waiting = list[Expr](), over, [*fixed, *bending]
+        while waiting:
+            each = waiting.pop()
+            if isinstance(each, Contract) and self.composition.depends(each):
+                names = self._fresh(each.over, [*apart, *waiting], each, labels)
+                labels += tuple(names.values())
+                waiting += [rename(child, names) for child in each.children]
+            else:
+                apart.append(each)
+        own = [p for p in apart if self.composition.depends(p)]
+        data = [p for p in apart if p not in own and p.axes]
+        if len(own) != 2 or len(data) != 1 or not all(isinstance(p, Leaf) for p in (*own, *data)):
+            return None
+        first, second, matrix = (p for p in (*own, *data) if isinstance(p, Leaf))
+        if first.symbol is not second.symbol or matrix.symbol.role != "data" or len(first.axes) != 1:
+            return None
+        if {*first.axes, *second.axes} != set(matrix.axes) or set(labels) != set(matrix.axes) or len(labels) != 2:
+            return None
+        return Form(tuple(p for p in apart if not p.axes), matrix.symbol, first.symbol)
 
     def _factor(self, fixed: Sequence[Expr], node: Expr, over: tuple[Axis, ...]) -> Iterator[Piece]:
         """Of the sum over labels of fixed factors times a node."""
@@ -149,6 +186,9 @@ class Pieces:
             if fixed and all(self.composition.ranges(apply(a, children)).nonnegative for a in fn.args[1:]):
                 square = apply(slope**2, children)
                 return self.composition.ranges(square) * _KNOWN[fn.func], square.axes, inner
+        if (hinge := _hinge(fn, argument(place))) is not None:
+            square = apply(hinge**2, children)
+            return self.composition.ranges(square) * _HINGE, square.axes, inner
         if not self.composition.smooth(node):
             return None
         second = _root_of_quadratic(fn, argument(place)) or derivative(derivative(fn, argument(place)), argument(place))
@@ -163,6 +203,14 @@ class Pieces:
             if side.convex or side.concave:
                 range_ = range_.meet(_UPWARD if side.convex else -_UPWARD)
         return range_, bend.axes, inner
+
+
+def _hinge(fn: sympy.Expr, t: sympy.Symbol) -> sympy.Expr | None:
+    """The slope of e where the function is the square of max(0, e), e affine in t; None of another function."""
+    if not fn.is_Pow or fn.exp != 2 or fn.base.func is not f.maximum or not any(a.is_zero for a in fn.base.args):
+        return None
+    slope = derivative(next((a for a in fn.base.args if not a.is_zero), sympy.Integer(0)), t)
+    return None if t in slope.free_symbols else slope
 
 
 def _root_of_quadratic(fn: sympy.Expr, t: sympy.Symbol) -> sympy.Expr | None:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from bileveldsl.certify import boxes
+from bileveldsl.certify.clock import timed
 from bileveldsl.certify.scalars import (
     NotDifferentiable,
     Scalar,
@@ -24,6 +25,7 @@ from bileveldsl.certify.statement import Question, written
 from bileveldsl.certify.sums import Addends
 
 
+@timed()
 def pointwise(question: Question, parts: Sequence[Addends]) -> dict[str, Any] | None:
     """A proof of strong convexity with a modulus that is a positive function of the other variables.
 

@@ -29,6 +29,7 @@ from bileveldsl.calculus.expr import (
     argument,
     topological,
 )  # fmt: skip
+from bileveldsl.certify.clock import check
 from bileveldsl.certify.elementary import enclose
 from bileveldsl.certify.interval import REALS, Interval, add_down, gamma
 from bileveldsl.certify.parts import Dependence
@@ -72,6 +73,7 @@ class Ranges:
         if node not in self._memo:
             for each in topological([node]):
                 if each not in self._memo:
+                    check()
                     outside = self._base if self._base is not None and not self._moves(each) else None
                     self._memo[each] = self._range(each) if outside is None else outside(each)
         return self._memo[node]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -33,14 +32,10 @@ class Region:
         The level is one of the program.
     statement
         The program written out, whose box is narrower, where there is one.
-    deadline
-        When work on this region is to stop, in the time of `time.monotonic`.
     """
 
-    def __init__(
-        self, program: Program, level: Level, statement: Statement | None = None, deadline: float = math.inf
-    ):
-        self.program, self.level, self.deadline = program, level, deadline
+    def __init__(self, program: Program, level: Level, statement: Statement | None = None):
+        self.program, self.level = program, level
         self.conditions = tuple(c for c in program.domain if not _within_upper(c, program.upper))
         self.boxes = {v.symbol: box(v.lower, v.upper) for v in program.variables}
         self._narrowed = False

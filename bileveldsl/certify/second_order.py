@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bileveldsl.certify import boxes, refuting, sos, sums
+from bileveldsl.certify.clock import share, timed, until
 from bileveldsl.certify.interval import Interval, round_down, round_up
 from bileveldsl.certify.pointwise import pointwise
 from bileveldsl.certify.scalars import Matrix, NotDifferentiable, hessian
@@ -21,6 +22,7 @@ from bileveldsl.certify.steepness import unbounded_curvature
 Proof = dict[str, Any]
 _EXACT_SIZE = 10
 _LARGEST = 1500  # variables of a constant Hessian
+_PART = 0.5  # of the time that is left, for one way among several
 _CLOSE = 0.05  # of what is seen at points: a bound this close is not improved by sums of squares
 
 
@@ -52,6 +54,7 @@ class Bends:
     rule: str = "hessian"
 
 
+@timed(Bends())
 def second_order(question: Question, convex: bool, parts: Sequence[sums.Addends] | None) -> Bends:
     """Everything that second derivatives tell of a function.
 
@@ -67,25 +70,47 @@ def second_order(question: Question, convex: bool, parts: Sequence[sums.Addends]
     try:
         matrix = hessian(question.root, question.own)
     except NotDifferentiable:
-        found = _by_sum(Bends(), question, parts)
-        return found if convex or found.mu else replace(found, refuted=refuting.refute_convex(question))
+        return _with_kinks(question, convex, parts)
     if all(entry.op == "num" for entry in matrix.values()):
         found = _constant(matrix, len(question.own))
         convex |= found.mu is not None and found.mu.value >= 0
         return _seen(found if convex else replace(found, refuted=refuting.refute_convex(question)), question)
-    found = Bends() if convex else Bends(refuted=refuting.refute_convex(question))
-    found = _seen(_by_boxes(found, question), question)
+    found = Bends()
+    with until(share(_PART)):
+        found = found if convex else Bends(refuted=refuting.refute_convex(question))
+    with until(share(_PART)):
+        found = _by_boxes(found, question)
+    with until(share(_PART)):
+        found = _seen(found, question)
     if found.L is None:
         found = replace(found, steep=unbounded_curvature(question))
     if found.refuted is not None or (_is_close(found) and (convex or found.mu is not None)):
         return found
     found = _by_sum(found, question, parts)
-    if not (_is_close(found) and (convex or found.mu is not None)) and not question.expired:
-        better = sos.best_modulus(question)
-        found = found if better is None else _with_modulus(found, *better, "sums of squares")
-    if (found.mu is None or found.mu.value <= 0) and not question.expired:
+    if not (_is_close(found) and (convex or found.mu is not None)):
+        with until(share(_PART)):
+            better = sos.best_modulus(question)
+            found = found if better is None else _with_modulus(found, *better, "sums of squares")
+    if found.mu is None or found.mu.value <= 0:
         by_point = pointwise(question, parts) if parts else None
         found = replace(found, vanishing=refuting.vanishing(question), pointwise=by_point)
+    return found
+
+
+def _with_kinks(question: Question, convex: bool, parts: Sequence[sums.Addends] | None) -> Bends:
+    """What the second derivatives on each side of kinks tell, and kinks themselves."""
+    found = Bends()
+    with until(share(_PART)):
+        found = _by_boxes(found, question)
+    found = _by_sum(found, question, parts)
+    with until(share(_PART)):
+        found = _seen(found, question)
+    if not convex and (found.mu is None or found.mu.value < 0):
+        found = replace(found, refuted=refuting.refute_convex(question))
+    if found.L is None:
+        found = replace(found, steep=refuting.kink(question) or unbounded_curvature(question))
+    if not _is_close(found):
+        found = replace(found, vanishing=refuting.vanishing(question))
     return found
 
 
@@ -139,7 +164,7 @@ def _by_boxes(found: Bends, question: Question) -> Bends:
 
 
 def _by_sum(found: Bends, question: Question, parts: Sequence[sums.Addends] | None) -> Bends:
-    if not parts or len(parts) < 2 or question.expired:
+    if not parts or len(parts) < 2:
         return found
     better = sums.modulus(question, parts)
     return found if better is None else _with_modulus(found, *better, "sum")

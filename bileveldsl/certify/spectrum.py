@@ -11,11 +11,13 @@ from fractions import Fraction
 
 import numpy as np
 
+from bileveldsl.certify.clock import check
 from bileveldsl.certify.interval import Interval, gamma, round_down
 
 _SMALL = 8
 _UNDERFLOW = 2.0**-1060
 _DIGITS = 1e-9  # of eigenvalues guessed by iteration
+_RATE = 3e-11  # seconds of a factorization per cube of the rows
 _DENSE = 400  # rows up to which all eigenvalues are computed, beyond it the two extreme ones by iteration
 
 
@@ -107,9 +109,11 @@ def _near_extremes(matrix: np.ndarray) -> tuple[float, float]:
     def greatest(product: Callable[[np.ndarray], np.ndarray]) -> float:
         operator = LinearOperator(matrix.shape, product, dtype=np.float64)
         start = np.random.default_rng(0).standard_normal(len(matrix))
+        check()
         return float(eigsh(operator, 1, which="LA", v0=start, ncv=40, tol=1e-5, return_eigenvectors=False)[0])
 
     far = greatest(matrix.dot)
+    check(3 * _seconds(len(matrix)))
     factor, failed = lapack.dpotrf(matrix.T)
     if failed:
         return -float(np.abs(matrix).sum(0).max()), far
@@ -199,6 +203,7 @@ def _factorizes(matrices: np.ndarray, shifts: np.ndarray) -> np.ndarray:
 
 def _factorizes_one(matrix: np.ndarray, shift: float) -> bool:
     size = len(matrix)
+    check(_seconds(size))
     diagonal, unit = np.diag(matrix), gamma(4 * (size + 4))
     trace = float(np.maximum(diagonal - shift, 0).sum()) * (1 + gamma(size + 4))
     slack = 1.01 * unit / (1 - unit) * trace + size * (size + trace) * _UNDERFLOW
@@ -213,6 +218,11 @@ def _factorizes_one(matrix: np.ndarray, shift: float) -> bool:
         return bool(np.isfinite(np.linalg.cholesky(moved)).all())
     except np.linalg.LinAlgError:
         return False
+
+
+def _seconds(size: int) -> float:
+    """About how long one factorization of a matrix takes."""
+    return _RATE * size**3
 
 
 def _is_semidefinite(matrix: list[list[Fraction]], shift: Fraction) -> bool:

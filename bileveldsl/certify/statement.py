@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -157,11 +158,20 @@ class Question:
         return time.monotonic() > self.deadline
 
 
-def statement(program: Program, limit: int = LIMIT) -> Statement | None:
+def statement(program: Program) -> Statement | None:
     """The functions of a program as scalars; None when they are too large to be written out.
 
     Integer variables are taken as continuous within their bounds; what is claimed of them holds for whole values too.
     """
+    if program not in _statements:
+        _statements[program] = _stated(program)
+    return _statements[program]
+
+
+_statements: WeakKeyDictionary[Program, Statement | None] = WeakKeyDictionary()
+
+
+def _stated(program: Program) -> Statement | None:
     regions = {level.name: Region(program, level) for level in program.lower}
     boxes = dict(next(iter(regions.values())).boxes)
     for level in program.lower:
@@ -172,7 +182,7 @@ def statement(program: Program, limit: int = LIMIT) -> Statement | None:
         for v in level.variables:
             lo, hi = (np.broadcast_to(end[0], v.symbol.shape) for end in (boxes[v.symbol].lo, boxes[v.symbol].hi))
             first, size = len(variables), math.prod(v.symbol.shape)
-            if first + size > limit:
+            if first + size > LIMIT:
                 return None
             elements[v.symbol] = np.arange(first, first + size).reshape(v.symbol.shape)
             variables += [
@@ -187,7 +197,7 @@ def statement(program: Program, limit: int = LIMIT) -> Statement | None:
             ScalarVariable(dual.name + _subscript(place), "dual", -math.inf, math.inf, False)
             for place in np.ndindex(*dual.shape)
         ]
-    write = Expansion({s: _variables(numbers) for s, numbers in elements.items()}, limit)
+    write = Expansion({s: _variables(numbers) for s, numbers in elements.items()}, LIMIT)
     try:
         objectives = [(f"{level.name}.objective", write(_minimized(level))) for level in program.levels]
         functions: dict[str, Any] = {name: root[()] for name, root in objectives}

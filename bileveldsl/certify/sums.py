@@ -9,6 +9,7 @@ from typing import Any
 
 from bileveldsl.calculus.expr import Expr
 from bileveldsl.certify.boxes import best_bounds
+from bileveldsl.certify.clock import timed
 from bileveldsl.certify.curvature import Composition
 from bileveldsl.certify.parts import terms
 from bileveldsl.certify.scalars import Matrix, NotDifferentiable, Scalar, hessian, occurring, total
@@ -37,6 +38,7 @@ def addends(root: Expr, composition: Composition, question: Question) -> list[Ad
     return found if same else None
 
 
+@timed()
 def modulus(question: Question, parts: Sequence[Addends]) -> tuple[Fraction, dict[str, Any]] | None:
     """A modulus of strong convexity by the terms that are quadratic in the own variables, or not convex by themselves.
 
@@ -47,7 +49,7 @@ def modulus(question: Question, parts: Sequence[Addends]) -> tuple[Fraction, dic
     core = [a for a, _ in parts if a not in rest]
     if not rest or not core or question.root.op != "+":
         return None
-    found = best_bounds(replace(question, root=total(core)))
+    found = best_bounds(replace(question, root=total(core)), smooth=False)
     if found.mu is None or found.mu <= 0 or found.mu_proof is None:
         return None
     places = {node: k for k, node in enumerate(question.root.args)}

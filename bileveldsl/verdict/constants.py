@@ -47,6 +47,7 @@ class Constants:
 
     f is the follower's objective and F the leader's, as functions of y unless said otherwise. The penalty function
     sigma F + f satisfies the PL inequality with `penalty_mu` for all sigma up to `sigma_max`, where they are known.
+    Where y has bounds, `mu` is that of the proximal inequality, which holds from the `curvature` on.
     """
 
     mu: Bound | None = None
@@ -59,18 +60,27 @@ class Constants:
     penalty_mu: float | None = None
     sigma_max: float | None = None
     penalty_why: str = ""
+    curvature: Bound | None = None
 
     @property
     def bounds(self) -> tuple[Bound, ...]:
-        return tuple(b for b in (self.mu, self.L, self.L_F, self.C_F, self.rho, self.rho_F) if b is not None)
+        found = (self.mu, self.curvature, self.L, self.L_F, self.C_F, self.rho, self.rho_F)
+        return tuple(b for b in found if b is not None)
+
+    @property
+    def shortest(self) -> float | None:
+        """The reciprocal of a step that lowers f as is proved: L, or the curvature where it is greater."""
+        if self.L is None or self.curvature is None:
+            return None if self.L is None else self.L.value
+        return max(self.L.value, self.curvature.value)
 
     @property
     def kappa(self) -> float | None:
-        """An upper bound of L / mu, if it is finite."""
-        if self.mu is None or self.L is None:
+        """An upper bound of L / mu, or of curvature / mu where that is greater, if it is finite."""
+        if self.mu is None or self.shortest is None:
             return None
-        kappa = max(1.0, self.L.value / self.mu.value)
-        if math.isfinite(kappa) and Fraction(kappa) * Fraction(self.mu.value) < Fraction(self.L.value):
+        kappa = max(1.0, self.shortest / self.mu.value)
+        if math.isfinite(kappa) and Fraction(kappa) * Fraction(self.mu.value) < Fraction(self.shortest):
             kappa = math.nextafter(kappa, math.inf)
         return kappa if math.isfinite(kappa) else None
 
@@ -100,22 +110,39 @@ def constants(program: Program, level: Level, known: Known) -> Constants:
     """
     of = f"{level.name}.objective"
     strong = _bound(known.get((of, "strongly_convex")), "mu", ">=", f"{of} bends up at least this much in y")
-    mu = strong or _bound(known.get((of, "pl")), "mu", ">=", f"|gradient|^2 >= 2 mu (value - minimum) for {of}")
+    pl = known.get((of, "pl"))
+    curvature = None if level.constraints else _curvature(pl)
+    left = "|gradient|^2" if curvature is None else "D(y, a)"
+    mu = strong or _bound(pl, "mu", ">=", f"{left} >= 2 mu (value - minimum) for {of}")
     L = _bound(known.get((of, "smooth")), "L_f", "<=", f"the gradient of {of} in y changes at most this fast")
     L_F = _bound(known.get(("upper.objective", "smooth")), "L_F", "<=",
                  "the gradient of upper.objective changes at most this fast")  # fmt: skip
     C_F = _slope(program, level)
     rho, rho_F = _third(program, level, "rho_f"), _third(program, program.upper, "rho_F")
-    found = Constants(mu, strong is not None, L, L_F, C_F, rho, rho_F)
+    found = Constants(mu, strong is not None, L, L_F, C_F, rho, rho_F, curvature=curvature)
     return _with_penalty(found, level, known)
 
 
 def _bound(fact: Fact | None, symbol: str, relation: Literal[">=", "<="], meaning: str) -> Bound | None:
     if fact is None or fact.x != "box" or fact.constant is None or not math.isfinite(fact.constant):
         return None
-    if (relation == ">=" and fact.constant <= 0) or (fact.fact == "pl" and fact.y != "all"):
+    if (relation == ">=" and fact.constant <= 0) or (fact.fact == "pl" and not (fact.y == "all" or _curvature(fact))):
         return None
     return Bound(symbol, relation, fact.constant, meaning, fact.verdict, fact.constant_upper)
+
+
+def _curvature(fact: Fact | None) -> Bound | None:
+    """From where on a proximal inequality between bounds holds."""
+    found = None if fact is None else proximal_curvature(fact)
+    if fact is None or found is None:
+        return None
+    return Bound("c", "<=", found, "D(y, a) bounds the gap of the follower for every a >= c", fact.verdict)
+
+
+def proximal_curvature(fact: Fact) -> float | None:
+    """From where on an inequality is proved in its proximal form, which is another than that of all y; None if not."""
+    found = fact.witness.get("curvature")
+    return found if fact.fact == "pl" and fact.y == "region" and fact.holds else None
 
 
 def _with_penalty(found: Constants, level: Level, known: Known) -> Constants:

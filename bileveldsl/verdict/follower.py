@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from bileveldsl.calculus.structure import kind
 from bileveldsl.program import Level, Program
 from bileveldsl.verdict.bounds import at_least
-from bileveldsl.verdict.constants import Constants, Known, constants, holding
-from bileveldsl.verdict.theorems import CXZ, Setting, Theorem, answering, first_order
+from bileveldsl.verdict.constants import Constants, Known, constants, holding, proximal_curvature
+from bileveldsl.verdict.theorems import CXZ, Setting, Theorem, answering, first_order, projected
 
 if TYPE_CHECKING:
     from bileveldsl.certify.facts import Fact
@@ -92,14 +92,14 @@ def judge_follower(program: Program, level: Level, facts: Iterable[Fact], tolera
     bend, limits = _bend(level, everything), _limits(level)
     found = constants(program, level, known)
     free = limits == "unconstrained" and all(v.kind == "continuous" for v in level.variables)
-    theorems = first_order(found, tolerance) if free else ()
+    theorems = first_order(found, tolerance) if free else projected(found)
     refuted = _verdict(everything, f"{level.name}.penalty", "pl") == "refuted"
     sound, doubtful = _methods(level, bend, free, found, known, refuted)
     form: Any = kind(level.objective, level.symbols)
     return FollowerVerdict(
         level.name, bend, limits, "linear" if form in ("constant", "affine") else form,
         tuple(f"{f.of} {f.fact}" for f in facts if f.verdict == "assumed" and f.of.startswith(f"{level.name}.")),
-        found, answering(found, tolerance) if free else (), theorems, sound, doubtful,
+        found, answering(found, tolerance) if free or found.curvature else (), theorems, sound, doubtful,
         tuple(_warnings(level, bend, free, everything, refuted)),
     )  # fmt: skip
 
@@ -113,7 +113,7 @@ def _bend(level: Level, facts: Known) -> Bend:
     if strong is not None and strong.holds:
         return "strongly convex"
     pl = facts.get((of, "pl"))
-    if pl is not None and pl.holds and pl.y == "all":
+    if pl is not None and pl.holds and (pl.y == "all" or (proximal_curvature(pl) and not level.constraints)):
         return "PL"
     convex = facts.get((of, "convex"))
     if convex is not None and convex.holds:

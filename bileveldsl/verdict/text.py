@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bileveldsl.calculus.expr import symbols_of
 from bileveldsl.language.data.request import printable
 from bileveldsl.verdict.bounds import at_least, at_most
-from bileveldsl.verdict.constants import sigma_bound
+from bileveldsl.verdict.constants import proximal_curvature, sigma_bound
 from bileveldsl.verdict.culprit import Culprit
 from bileveldsl.verdict.theorems import Setting, Theorem
 
@@ -29,11 +29,13 @@ WORDS = {
     "strongly_convex": "bends up by at least mu in every direction: there is exactly one minimum",
     "smooth": "the gradient changes at most L times as fast as the point",
     "pl": "|gradient|^2 >= 2 mu (value - minimum): a small gradient means a small gap",
+    "proximal": "the same between bounds, with D(y, a) for every a >= c, which leaves out what bounds hold",
     "slater": "some point satisfies the constraints with room to spare",
 }
 SYMBOLS = {"strongly_convex": "mu", "smooth": "L", "pl": "mu"}
 RULES = {
     "composition": "rules of composition",
+    "corner": "its slopes have one sign each",
     "structure": "bounds of its terms",
     "hessian": "bounds of its Hessian",
     "strongly_convex": "from strong convexity",
@@ -41,11 +43,14 @@ RULES = {
     "sum": "its terms taken together",
     "affine": "fewer variables say the same",
     "core-exterior": "strongly convex in the middle, steep outside",
+    "line": "convex where its slope may vanish",
     "nls": "least squares of a map onto all values",
     "penalty": "strong convexity outweighs sigma F",
     "pl-sos": "sums of squares",
     "product": "product rule",
     "quadratic-singular": "its Hessian is constant",
+    "ridge": "it depends on one combination",
+    "separable": "each of its terms",
 }
 
 
@@ -66,8 +71,9 @@ def facts_text(program: Program, found: Sequence[tuple[Fact, Culprit | None, str
         for name, (fact, culprit, modulus) in zip(names, rows, strict=True):
             yield from _fact(name.ljust(width), fact, culprit, modulus, shown)
         yield ""
-    used = [name for name in WORDS if any(fact.fact == name for fact, *_ in found)]
-    yield from _table("In words", [(_name(name), WORDS[name]) for name in used], "")
+    facts = {fact.fact for fact, *_ in found}
+    facts |= {"proximal" for fact, *_ in found if proximal_curvature(fact) is not None}
+    yield from _table("In words", [(_name(name), WORDS[name]) for name in WORDS if name in facts], "")
     yield ""
 
 
@@ -114,7 +120,7 @@ def _fact(
 
 
 def _name(fact: str) -> str:
-    return "PL" if fact == "pl" else fact.replace("_", " ")
+    return {"pl": "PL", "proximal": "proximal PL"}.get(fact) or fact.replace("_", " ")
 
 
 def _constants(fact: Fact) -> str:
@@ -125,6 +131,9 @@ def _constants(fact: Fact) -> str:
     if fact.fact == "smooth":
         below, above = above, below
     uniform = ", for each x only" if fact.x == "pointwise" else ""
+    curvature = proximal_curvature(fact)
+    if curvature is not None:
+        uniform = f", c <= {at_most(curvature)}"
     if below is not None and below == above:
         return f"{symbol} = {at_least(below)}{uniform}"
     if above is None or below is None:
@@ -185,18 +194,28 @@ def _names(names: Sequence[str]) -> str:
 MEANING = {
     "strongly convex": "Each decision of the leader has exactly one answer, which moves continuously with it.",
     "PL": "Wherever the follower's gradient vanishes it answers optimally, even if it is not convex.",
+    "PL, bounded": "Wherever the follower's gradient vanishes, or bounds hold its variables against it, it answers "
+    "optimally, even if it is not convex.",
     "convex": "Each local answer is a global one, but there may be several, and the set of them may jump.",
     "nonconvex": "The follower may have local minima that are not its answers.",
     "unknown": "Nothing is known about local minima that are not the follower's answers.",
 }
+
+PROXIMAL = (
+    "D(y, a) is 2 a f_y'(y - z) - a^2 |y - z|^2, where z is y - f_y / a put within the bounds: it is 0 exactly where "
+    "the gradient vanishes or is held by bounds."
+)
 
 
 def verdict_text(found: FollowerVerdict, tolerance: float) -> Iterator[str]:
     """The consequence of the facts about one follower."""
     form = "" if found.form == "nonlinear" else f" (its objective is {found.form} in its own variables)"
     yield f"Verdict: {found.title}{form}"
-    yield from _wrapped(MEANING[found.bend], "  ")
+    between = found.constants.curvature is not None
+    yield from _wrapped(MEANING["PL, bounded" if between and found.bend == "PL" else found.bend], "  ")
     yield "  Here f is the follower's objective, f_y its gradient in its own variables y, F the leader's objective."
+    if between:
+        yield from _wrapped(PROXIMAL, "  ")
     if found.assumed:
         yield from _wrapped(f"This rests on what the model ASSUMES: {', '.join(found.assumed)}.", "  ")
     for warning in found.warnings:
@@ -206,7 +225,8 @@ def verdict_text(found: FollowerVerdict, tolerance: float) -> Iterator[str]:
     bounds = [(f"{b.symbol} {b.relation} {_bound(b.relation, b.value)}", _said(b.meaning, b.verdict))
               for b in found.constants.bounds]  # fmt: skip
     if bounds and found.constants.kappa is not None:
-        bounds.append((f"kappa <= {at_most(found.constants.kappa)}", "L_f / mu, how hard the follower's problem is"))
+        ratio = "max(L_f, c) / mu" if between else "L_f / mu"
+        bounds.append((f"kappa <= {at_most(found.constants.kappa)}", f"{ratio}, how hard the follower's problem is"))
     if found.constants.mu is not None or found.answering:
         yield from _table("certified constants", bounds)
     yield from _table(f"the follower's problem to an accuracy of eps = {tolerance:g}", _settings(found.answering))
@@ -278,7 +298,17 @@ def claim_text(claim: Mapping[str, Any]) -> str:
     bounds = [f"{symbol} {relation} {_rational(value)}" for value, relation in sides if value is not None]
     scope = claim.get("scope") or {}
     where = ["for each x"] if scope.get("x") == "pointwise" else []
+    where += ["between bounds"] if claim["fact"] == "pl" and scope.get("y") == "region" else []
+    curvature = _curvature(claim.get("proof"))
+    where += [] if curvature is None else [f"c <= {_rational(curvature)}"]
     return ", ".join([f"{claim['of']} {_name(claim['fact'])}", *bounds, *where])
+
+
+def _curvature(proof: Any) -> str | None:
+    """From where on a proof shows the proximal inequality."""
+    inner = proof.get("proof") if isinstance(proof, Mapping) and proof.get("kind") == "stronger" else proof
+    found = inner.get("curvature") if isinstance(inner, Mapping) and inner.get("kind") == "proximal" else None
+    return found if isinstance(found, str) else None
 
 
 def _rational(value: str) -> str:

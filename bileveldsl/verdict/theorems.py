@@ -89,6 +89,8 @@ def answering(found: Constants, tolerance: float) -> tuple[Setting, ...]:
     f - min f <= |grad f|^2 / (2 mu) and dist(y, argmin) <= |grad f| / mu hold under the PL inequality (Karimi, Nutini,
     Schmidt 2016), and gradient steps of 1 / L shrink the gap by the factor 1 - mu / L.
     """
+    if found.curvature is not None:
+        return _between_bounds(found, tolerance)
     if found.mu is None:
         return () if found.L is None or not found.L.value else (_step(found),)
     mu, kappa = found.mu.value, found.kappa
@@ -111,6 +113,29 @@ def answering(found: Constants, tolerance: float) -> tuple[Setting, ...]:
                     "for each digit, with Nesterov's momentum", True),
         )  # fmt: skip
     return (*steps, *stop)
+
+
+def _between_bounds(found: Constants, tolerance: float) -> tuple[Setting, ...]:
+    """The same by the proximal inequality D(y, a) / 2 >= mu (f - min f), which holds for every a >= c."""
+    if found.mu is None:
+        return ()
+    return (Setting("D(y, c)", 2 * found.mu.value * tolerance, "2 mu eps", "stop here: f is within eps of its least"),)
+
+
+def projected(found: Constants) -> tuple[Theorem, ...]:
+    """The theorem on gradient steps put within the bounds, if the proximal inequality and L_f are certified.
+
+    Such a step of 1 / a lowers f by D(y, a) / (2 a), if a >= L_f.
+    """
+    if found.curvature is None or found.kappa is None or not found.shortest:
+        return ()
+    says = "each step shrinks f - min f by the factor 1 - mu / max(L_f, c)"
+    settings = (
+        Setting("step", 1 / found.shortest, "1 / max(L_f, c)", "length of a gradient step, put within the bounds"),
+        Setting("steps", math.ceil(found.kappa * math.log(10)), "(max(L_f, c) / mu) log 10",
+                "such steps for each digit of f - min f", True),
+    )  # fmt: skip
+    return (Theorem("projected gradient", "Karimi, Nutini, Schmidt 2016, Section 4", says, settings),)
 
 
 def _step(found: Constants) -> Setting:

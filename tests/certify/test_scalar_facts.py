@@ -124,7 +124,7 @@ def test_constants_are_on_the_right_side_and_near(name):
     assert strong.constant <= mu * (1 + 1e-15) and strong.constant >= 0.98 * mu
     assert strong.constant_upper is None or strong.constant_upper >= mu * (1 - 1e-15)
     if lipschitz is None and not boxes:
-        assert smooth.verdict == "unknown"
+        assert smooth.verdict == "refuted"
     elif lipschitz is not None:
         assert smooth.verdict == "proved"
         assert lipschitz * (1 - 1e-15) <= smooth.constant <= 1.02 * lipschitz
@@ -159,10 +159,12 @@ def test_maximizing_turns_the_objective_over():
     assert facts(scalar_program(y**2, sense="maximize"))["convex"].verdict == "refuted"
 
 
-def test_facts_on_bounds_say_so_and_give_no_pl_inequality():
+def test_facts_on_bounds_say_so_and_give_the_proximal_inequality():
     found = facts(scalar_program(y**2, {y: (0, 5)}))
     assert found["strongly_convex"].scope["y"] == "region"
-    assert found["pl"].verdict == "unknown"
+    pl = found["pl"]
+    assert (pl.verdict, pl.constant, pl.y, pl.witness) == ("proved", 2.0, "region", {"curvature": 2.0})
+    assert "proximal" in pl.why
     assert facts(scalar_program(y**2, at_most_zero=[y - x]))["pl"].verdict == "unknown"
 
 
@@ -227,8 +229,8 @@ def test_integers_have_no_convex_feasible_set():
 
 def test_a_counterexample_has_whole_numbers_where_the_model_wants_them():
     # x (x - 1) y^2 vanishes for x in {0, 1} and bends down between; x is whole.
+    assert facts(scalar_program((x**2 - x) * y**2, {x: (0, 1)}))["convex"].verdict == "refuted"
     made = scalar_program((x**2 - x) * y**2, {x: (0, 1)})
-    assert facts(made)["convex"].verdict == "refuted"
     object.__setattr__(made.upper.variables[0], "kind", "binary")
     assert facts(made)["convex"].verdict == "unknown"
 

@@ -145,5 +145,6 @@ def test_a_statement_is_exact_text() -> None:
     assert "1/2" in numbers and all(isinstance(n, str) and "." not in n for n in numbers)
 
 
-def test_large_models_are_not_written_out() -> None:
-    assert statement(blv.loads(ARRAYS).program(), limit=50) is None
+def test_large_models_are_not_written_out(monkeypatch) -> None:
+    monkeypatch.setattr("bileveldsl.certify.statement.LIMIT", 50)
+    assert statement(blv.loads(ARRAYS).program()) is None

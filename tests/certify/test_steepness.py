@@ -71,5 +71,5 @@ def test_a_bounded_side_stops_the_ray() -> None:
     question = _question("y1^4", "var y1 <= 2")
     proof = unbounded_curvature(question)
     assert proof is not None and proof["ray"] == {"1": "-1"}
-    with pytest.raises(Rejected, match="leaves the region"):
+    with pytest.raises(Rejected, match="leaves the bounds"):
         _check(question, {**proof, "ray": {"1": "1"}})

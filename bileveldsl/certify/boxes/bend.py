@@ -19,9 +19,10 @@ tree
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ from flint import fmpq
 
 from bileveldsl.certify.boxes.matrix import Atom, Block, blocks
 from bileveldsl.certify.boxes.search import Search
+from bileveldsl.certify.clock import share, timed, until
+from bileveldsl.certify.piecewise import second_derivatives
 from bileveldsl.certify.scalars import Matrix, NotDifferentiable, hessian, negated, topological
 from bileveldsl.certify.statement import Question, text, written
 
@@ -36,11 +39,14 @@ _WORK = 4000  # nodes to enclose over batches of boxes, in one search
 _SLACK = 1e-10
 _PLAIN, _FAR = 1e4, 1e9  # bounds up to which a fraction, a whole number is tried
 _GAP = 0.01  # of the bound seen at points; more digits of a modulus change nothing
+_MANY = 300  # boxes after which a larger gap is small enough
 _ZERO = 1e-13
 _FEW = 24  # leaves that a proof may have before a weaker bound is taken instead
 _SHARES = (0.0, 0.01, 0.02, 0.05)
+_SEARCHING = 0.5  # of the time that is left; the rest is for making sure of what was found
 
 
+@timed()
 def prove_bend(question: Question, sign: int, shift: Fraction | int) -> dict[str, Any] | None:
     """A proof that `sign H + shift I` is positive semidefinite on the region, H the Hessian in the own variables.
 
@@ -52,12 +58,12 @@ def prove_bend(question: Question, sign: int, shift: Fraction | int) -> dict[str
 
     Returns
     -------
-    dict of kind "cover", or None where none was found
+    dict of kind "cover", or "piecewise" where the function has kinks in its slope; None where none was found
     """
-    matrix = _hessian(question)
-    if matrix is None:
+    found = _hessian(question)
+    if found is None:
         return None
-    return _Side(_blocks(question, matrix, sign), question.deadline).proof(-Fraction(shift))
+    return _Side(question, found[0], sign, found[1]).proof(-Fraction(shift))
 
 
 @dataclass(frozen=True)
@@ -81,46 +87,60 @@ class Bounds:
 NOTHING = Bounds(None, None, math.inf, None, None, -math.inf)
 
 
-def best_bounds(question: Question) -> Bounds:
+def best_bounds(question: Question, smooth: bool = True) -> Bounds:
     """The best modulus of convexity and of smoothness that bisection proves, in one search for each side.
 
     Parameters
     ----------
     question : the function and where it is asked about
+    smooth : whether a constant of smoothness is wanted
 
     Returns
     -------
     Bounds
     """
-    matrix = _hessian(question)
-    if matrix is None:
-        return NOTHING
-    below, above = (_Side(_blocks(question, matrix, sign), question.deadline) for sign in (1, -1))
-    below.explore(hopeless=0.0)
-    mu, mu_proof = below.best()
-    above.explore()
-    top, _ = above.best()
-    seen = max(-below.seen, -above.seen)
-    if top is None:
-        return Bounds(mu, mu_proof, below.seen, None, None, seen)
-    L = max(-top, Fraction(0))
-    if mu is None or mu < -L:  # the least eigenvalue decides, which was left once it was seen to be negative
-        below.explore()
-        bottom, _ = below.best()
-        if bottom is None:
-            return Bounds(mu, mu_proof, below.seen, None, None, seen)
-        L = max(L, -bottom)
-    sides = below.proof(-L), above.proof(-L)
-    proof = None if None in sides else {"kind": "two-sided", "below": sides[0], "above": sides[1]}
-    return Bounds(mu, mu_proof, below.seen, L if proof else None, proof, seen)
+    found = NOTHING
+    with until(question.deadline):
+        bending = _hessian(question)
+        if bending is None:
+            return NOTHING
+        matrix, kind = bending
+        below = _Side(question, matrix, 1, kind)
+        with until(share(_SEARCHING)):
+            below.explore(hopeless=0.0)
+        mu, mu_proof = below.best()
+        found = replace(found, mu=mu, mu_proof=mu_proof, mu_seen=below.seen, L_seen=-below.seen)
+        if not smooth:
+            return found
+        above = _Side(question, matrix, -1, kind)
+        with until(share(_SEARCHING)):
+            above.explore()
+        top, _ = above.best()
+        found = replace(found, L_seen=max(-below.seen, -above.seen))
+        if top is None:
+            return found
+        L = max(-top, Fraction(0))
+        if mu is None or mu < -L:  # the least eigenvalue decides, which was left once it was seen to be negative
+            with until(share(_SEARCHING)):
+                below.explore()
+            bottom, _ = below.best()
+            found = replace(found, mu_seen=below.seen, L_seen=max(-below.seen, -above.seen))
+            if bottom is None:
+                return found
+            L = max(L, -bottom)
+        sides = below.proof(-L), above.proof(-L)
+        if None not in sides:
+            found = replace(found, L=L, L_proof={"kind": "two-sided", "below": sides[0], "above": sides[1]})
+    return found
 
 
 class _Side:
     """The searches of all blocks for the infimum of the least eigenvalue."""
 
-    def __init__(self, parts: Sequence[Block], deadline: float):
-        self.deadline = deadline
-        self.parts = [(block, _search(block)) for block in parts]
+    def __init__(self, question: Question, matrix: Matrix, sign: int, kind: str):
+        self._blocks = partial(_blocks, question, matrix, sign)
+        self.kind = kind
+        self.parts = [(block, _search(block)) for block in self._blocks()]
 
     @property
     def lower(self) -> float:
@@ -134,13 +154,24 @@ class _Side:
         """Raises the lower bound until it is close to what is seen at points, or those come below `hopeless`."""
 
         def is_done(search: Search) -> bool:
-            enough = self.seen - _GAP * abs(self.seen) - _ZERO
+            gap = _GAP * max(1.0, search.size / _MANY) ** 2
+            enough = self.seen - gap * abs(self.seen) - _ZERO
             return search.lower >= min(enough, search.upper) or search.upper < hopeless
 
         for block, search in sorted(self.parts, key=lambda part: part[1].upper):
-            search.run(is_done, _rounds(block), self.deadline)
-            if search.lower == -math.inf:
+            search.run(is_done, _rounds(block))
+            if search.lower == -math.inf and not self._with_variables(block, is_done):
                 return
+
+    def _with_variables(self, block: Block, is_done: Callable[[Search], bool]) -> bool:
+        """Whether the search goes on where arguments of functions are what their variables make them."""
+        plain = next(b for b in self._blocks(arguments=False) if b.rows == block.rows)
+        if len(plain.atoms) == len(block.atoms):
+            return False
+        search = _search(plain)
+        search.run(is_done, _rounds(plain))
+        self.parts = [(plain, search) if b is block else (b, s) for b, s in self.parts]
+        return search.lower > -math.inf
 
     def best(self) -> tuple[Fraction | None, dict[str, Any] | None]:
         """A bound of few digits that is close to the best one, chosen such that the proof is short."""
@@ -161,11 +192,11 @@ class _Side:
         """A proof that no eigenvalue is less than a bound."""
         pieces = []
         for block, search in self.parts:
-            piece = _piece(block, search, wanted, self.deadline)
+            piece = _piece(block, search, wanted)
             if piece is None:
                 return None
             pieces.append(piece)
-        return {"kind": "cover", "blocks": pieces}
+        return {"kind": self.kind, "blocks": pieces}
 
 
 def _short(bound: float) -> list[Fraction]:
@@ -185,16 +216,21 @@ def _short(bound: float) -> list[Fraction]:
 # ---- one block ----
 
 
-def _hessian(question: Question) -> Matrix | None:
+def _hessian(question: Question) -> tuple[Matrix, str] | None:
+    """The second derivatives, and the kind of proofs that speak of them."""
     try:
-        return hessian(question.root, question.own)
+        return hessian(question.root, question.own), "cover"
+    except NotDifferentiable:
+        pass
+    try:
+        return second_derivatives(question.root, question.own), "piecewise"
     except NotDifferentiable:
         return None
 
 
-def _blocks(question: Question, matrix: Matrix, sign: int) -> list[Block]:
+def _blocks(question: Question, matrix: Matrix, sign: int, arguments: bool = True) -> list[Block]:
     signed = matrix if sign > 0 else {place: negated(node) for place, node in matrix.items()}
-    return blocks(signed, len(question.own), question.lo, question.hi, question.statement.conditions)
+    return blocks(signed, len(question.own), question.lo, question.hi, question.statement.conditions, arguments)
 
 
 def _search(block: Block) -> Search:
@@ -206,7 +242,7 @@ def _rounds(block: Block) -> int:
     return max(2, min(200, _WORK // (1 + nodes + rows**3 // 10)))
 
 
-def _piece(block: Block, search: Search, wanted: Fraction, deadline: float) -> dict[str, Any] | None:
+def _piece(block: Block, search: Search, wanted: Fraction) -> dict[str, Any] | None:
     """The tree for a bound: searched for in floats, then made sure of on each leaf."""
     goal = float(wanted)
     slack = _SLACK * (1 + abs(goal))
@@ -216,7 +252,7 @@ def _piece(block: Block, search: Search, wanted: Fraction, deadline: float) -> d
         def is_done(search: Search, aim: float = aim) -> bool:
             return search.lower >= aim or search.upper < goal - slack
 
-        search.run(is_done, _rounds(block), deadline)
+        search.run(is_done, _rounds(block))
         for enough in choices:
             if search.lower >= enough and _holds(block, search, enough, wanted):
                 tree = [0 if c is None else [_named(c.axis, block.variables), text(c.at)] for c in search.tree(enough)]

@@ -9,10 +9,13 @@ from functools import lru_cache
 import numpy as np
 from flint import fmpq
 
+from bileveldsl.certify.clock import check
+
 Rationals = list[list[fmpq]]
 VERTICES = 5
 """Size up to which the vertices of an interval matrix are looked at one by one."""
 _HUGE = 1e150
+_WORK = 1e6  # between two looks at the clock: matrices times the cubes of their sizes
 
 
 def least(lo: np.ndarray, hi: np.ndarray) -> np.ndarray:
@@ -38,12 +41,22 @@ def least(lo: np.ndarray, hi: np.ndarray) -> np.ndarray:
     if size <= VERTICES:
         low = np.where(signs(size), lo[:, None], hi[:, None])
         low[..., place, place] = lo[:, place, place][:, None]
-        found = np.linalg.eigvalsh(low)[..., 0].min(1)
+        found = spectra(low)[..., 0].min(1)
     else:
         middle, radius = lo + 0.5 * (hi - lo), 0.5 * (hi - lo)
         middle[:, place, place], radius[:, place, place] = lo[:, place, place], 0.0
-        found = np.linalg.eigvalsh(middle)[:, 0] - np.abs(np.linalg.eigvalsh(radius)).max(1)
+        found = spectra(middle)[:, 0] - np.abs(spectra(radius)).max(1)
     return np.where(usable, found, -np.inf)
+
+
+def spectra(matrices: np.ndarray) -> np.ndarray:
+    """The eigenvalues of symmetric matrices, shape (batch, ..., n), in ascending order."""
+    step = max(1, int(_WORK * len(matrices) / (1 + matrices.size * matrices.shape[-1])))
+    found = np.empty(matrices.shape[:-1])
+    for k in range(0, len(matrices), step):
+        check()
+        found[k : k + step] = np.linalg.eigvalsh(matrices[k : k + step])
+    return found
 
 
 @lru_cache
@@ -103,6 +116,7 @@ def is_semidefinite(matrix: Rationals) -> bool:
     """
     rest = [row[:] for row in matrix]
     for k, row in enumerate(rest):
+        check()
         pivot = row[k]
         if pivot < 0 or (pivot == 0 and any(entry != 0 for entry in row[k + 1 :])):
             return False

@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 from flint import fmpq
 
-from bileveldsl.certify.boxes.eigenvalues import is_bounded_below, least
+from bileveldsl.certify.boxes.eigenvalues import is_bounded_below, least, spectra
+from bileveldsl.certify.boxes.tails import enclose_tails
 from bileveldsl.certify.boxes.tensor import Tensor
+from bileveldsl.certify.narrowing import linear
 from bileveldsl.certify.scalars import (
     Matrix,
     Scalar,
@@ -97,7 +99,9 @@ class Block:
         lo, hi, empty = self._narrowed(lo, hi)
         generators = () if self.tensor is None else self.tensor.generators
         conditions = [c.root for c in self.conditions]
-        found = iter(enclose([*self.entries.values(), *generators, *conditions], lo, hi))
+        entries = list(self.entries.values())
+        ranges = enclose([*entries, *generators, *conditions], lo, hi)
+        found = iter([*enclose_tails(entries, ranges[: len(entries)], lo, hi), *ranges[len(entries) :]])
         low, high = np.zeros((2, len(lo), len(self.rows), len(self.rows)))
         for (i, j), x in zip(self.entries, found, strict=False):
             low[:, i, j], high[:, i, j] = x.lo, x.hi
@@ -127,7 +131,7 @@ class Block:
         for (i, j), value in zip(self.entries, evaluate(list(self.entries.values()), points), strict=True):
             matrices[:, i, j] = matrices[:, j, i] = value
         usable: Any = np.isfinite(matrices).all((1, 2))
-        return np.where(usable, np.linalg.eigvalsh(np.where(usable[:, None, None], matrices, 0.0))[:, 0], np.inf)
+        return np.where(usable, spectra(np.where(usable[:, None, None], matrices, 0.0))[:, 0], np.inf)
 
     def most(self, points: np.ndarray) -> np.ndarray:
         """An upper bound of the least eigenvalue at points, about, inf where the matrix is not defined."""
@@ -135,7 +139,7 @@ class Block:
         with np.errstate(all="ignore"):
             middle, radius = low + 0.5 * (high - low), high - low
         usable: Any = np.isfinite(middle).all((1, 2))
-        found = np.linalg.eigvalsh(np.where(usable[:, None, None], middle, 0.0))[:, 0] + radius.sum(2).max(1)
+        found = spectra(np.where(usable[:, None, None], middle, 0.0))[:, 0] + radius.sum(2).max(1)
         return np.where(usable, found, np.inf)
 
 
@@ -147,8 +151,13 @@ def _violated(relation: str, lo: np.ndarray, hi: np.ndarray) -> np.ndarray:
     return (lo == 0) & (hi == 0) if relation == "!= 0" else (lo > 1) | (hi < -1)
 
 
-def blocks(hessian: Matrix, size: int, lo: np.ndarray, hi: np.ndarray, conditions: Sequence[Condition]) -> list[Block]:
-    """The connected blocks of a Hessian, each with the variables and atoms that occur in it."""
+def blocks(
+    hessian: Matrix, size: int, lo: np.ndarray, hi: np.ndarray, conditions: Sequence[Condition], arguments: bool = True
+) -> list[Block]:
+    """The connected blocks of a Hessian, each with the variables and atoms that occur in it.
+
+    Without `arguments` those of functions are no atoms unless a variable is rid of by it.
+    """
     group = list(range(size))
     for i, j in hessian:
         if group[i] != group[j]:
@@ -159,12 +168,12 @@ def blocks(hessian: Matrix, size: int, lo: np.ndarray, hi: np.ndarray, condition
         rows = tuple(k for k in range(size) if group[k] == label)
         place = {row: k for k, row in enumerate(rows)}
         entries = {(place[i], place[j]): node for (i, j), node in hessian.items() if i in place}
-        made.append(_block(rows, entries, lo, hi, conditions))
+        made.append(_block(rows, entries, lo, hi, conditions, arguments))
     return made
 
 
 def _block(
-    rows: tuple[int, ...], entries: Matrix, lo: np.ndarray, hi: np.ndarray, conditions: Sequence[Condition]
+    rows: tuple[int, ...], entries: Matrix, lo: np.ndarray, hi: np.ndarray, conditions: Sequence[Condition], all_: bool
 ) -> Block:
     first = len(lo)
     roots = list(entries.values())
@@ -182,7 +191,11 @@ def _block(
             atoms += [Atom(base, True) for base in bases]
             roots = turned
     positive = {c.root for c in conditions if c.relation in ("> 0", ">= 0")}
-    arguments = _arguments(roots, lo, hi, positive)[: _ATOMS - len(atoms)]
+    for form in _sums(roots, lo, hi)[: _ATOMS - len(atoms)]:
+        replaced = substitute(roots, {form: variable(first + len(atoms))})
+        if not occurring(form) <= occurring(*replaced):
+            roots, atoms = replaced, [*atoms, Atom(form, False)]
+    arguments = _arguments(roots, lo, hi, positive)[: _ATOMS - len(atoms)] if all_ else []
     roots = substitute(roots, {a: variable(first + len(atoms) + k) for k, a in enumerate(arguments)})
     atoms += [Atom(argument, False) for argument in arguments]
     ends = [(-HALF_TURN, HALF_TURN) if atom.periodic else _range(atom.root, lo, hi) for atom in atoms]
@@ -230,6 +243,16 @@ def _ratio(node: Scalar, base: Scalar) -> Fraction | None:
     if found[0] * under != found[1] * over:
         return None
     return Fraction(int(over.p), int(over.q)) / Fraction(int(under.p), int(under.q))
+
+
+def _sums(roots: Sequence[Scalar], lo: np.ndarray, hi: np.ndarray) -> list[Scalar]:
+    """Affine sums of several variables some of which have no bounds."""
+    found = []
+    for node in topological(roots):
+        used = sorted(occurring(node)) if node.op == "+" else []
+        if len(used) > 1 and used[-1] < len(lo) and linear(node) is not None:
+            found += [] if np.isfinite([lo[used], hi[used]]).all() else [node]
+    return found
 
 
 def _arguments(roots: Sequence[Scalar], lo: np.ndarray, hi: np.ndarray, positive: Set[Scalar]) -> list[Scalar]:

@@ -6,12 +6,12 @@ keeps trees small; a proof is the tree pruned at the bound that is wanted.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from bileveldsl.certify.clock import check
 from bileveldsl.certify.cover import finite_box, scattered
 
 Bounds = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -53,7 +53,7 @@ class Search:
     --------
     >>> square = lambda lo, hi: np.where((lo <= 0) & (hi >= 0), 0, np.minimum(lo**2, hi**2))[:, 0]
     >>> search = Search(square, lambda x: x[:, 0] ** 2, lambda x: x[:, 0] ** 2, np.array([1.0]), np.array([3.0]), (0,))
-    >>> search.run(lambda s: s.lower >= s.upper, 10, np.inf)
+    >>> search.run(lambda s: s.lower >= s.upper, 10)
     >>> search.lower, search.upper
     (1.0, 1.0)
     """
@@ -80,8 +80,13 @@ class Search:
     def lower(self) -> float:
         return min((self._bound[k] for k in self._open), default=np.inf)
 
-    def run(self, done: Callable[[Search], bool], rounds: int, deadline: float) -> None:
-        """Cuts boxes until the search is done, there is nothing to cut, or `rounds` or the time are over."""
+    @property
+    def size(self) -> int:
+        """How many boxes the whole one is cut into."""
+        return len(self._open)
+
+    def run(self, done: Callable[[Search], bool], rounds: int) -> None:
+        """Cuts boxes until the search is done, there is nothing to cut, or `rounds` are over."""
         if not self._begun and not done(self):
             self._begun = True
             self._bound[0] = float(self.bounds(self.lo[None], self.hi[None])[0])
@@ -90,8 +95,9 @@ class Search:
             lower = self.lower
             if lower > best + _STEP * abs(lower):
                 best, since = lower, k
-            if done(self) or time.monotonic() > deadline or k - since > _PATIENCE:
+            if done(self) or k - since > _PATIENCE:
                 return
+            check()
             worst = sorted(self._open, key=lambda k: self._bound[k])[:_AT_ONCE]
             worst = [k for k in worst if self._bound[k] < self.upper and self._depth[k] < _DEPTH]
             # The bound is that of the worst box: where that cannot be cut there is no more to gain.

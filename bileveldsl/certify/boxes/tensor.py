@@ -15,13 +15,15 @@ from functools import cached_property
 import numpy as np
 from flint import fmpq
 
-from bileveldsl.certify.boxes.eigenvalues import Rationals, is_semidefinite, rational
+from bileveldsl.certify.boxes.eigenvalues import Rationals, is_semidefinite, rational, spectra
 from bileveldsl.certify.boxes.generators import in_generators
+from bileveldsl.certify.clock import check
 from bileveldsl.certify.scalars import Matrix, Scalar
 
 _SIZE = 600  # coefficients of one entry
 _NUMBERS = 20_000  # of all entries
 _TINY = 1e-13
+_AT_ONCE = 1 << 18  # coefficients between two looks at the clock
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,19 +57,25 @@ class Tensor:
 
     def least(self, lo: np.ndarray, hi: np.ndarray) -> np.ndarray:
         """A lower bound of the least eigenvalue over boxes of the generators, shape (batch, generators), about."""
+        step = max(1, _AT_ONCE // self.coefficients.size)
+        if len(lo) > step:
+            return np.concatenate([self.least(lo[k : k + step], hi[k : k + step]) for k in range(0, len(lo), step)])
+        check()
         count, size = lo.shape[1], self.coefficients.shape[-1]
         value = np.broadcast_to(self._floats, (len(lo), *self._floats.shape))
+        endless = np.isinf(lo) | np.isinf(hi)
+        size_of = np.abs(value) if endless.any() else value
         with np.errstate(all="ignore"):
             for k in range(count):
                 steps = _steps(self.coefficients.shape[k] - 1, lo[:, k], hi[:, k])
-                value = np.moveaxis(np.einsum("bij,bj...->bi...", steps, np.moveaxis(value, 1 + k, 1)), 1, 1 + k)
-            beyond = _beyond(self.coefficients.shape[:count], np.isinf(lo) | np.isinf(hi))
-        flat = value.reshape(len(lo), -1, size, size)
+                value = _along(steps, value, k)
+                size_of = _along(np.abs(steps), size_of, k) if endless.any() else value
+            beyond = _beyond(self.coefficients.shape[:count], endless)
+        flat, sizes = value.reshape(len(lo), -1, size, size), size_of.reshape(len(lo), -1, size, size)
         usable = np.isfinite(flat).all((1, 2, 3))
         flat = np.where(usable[:, None, None, None], flat, 0.0)
-        found = flat[..., 0, 0] if size == 1 else np.linalg.eigvalsh(flat)[..., 0]
-        tiny = _TINY * np.abs(flat).max((1, 2, 3))
-        bad = (beyond & (found < -tiny[:, None])).any(1)
+        found = flat[..., 0, 0] if size == 1 else spectra(flat)[..., 0]
+        bad = (beyond & (found < -_TINY * np.abs(sizes).max((2, 3)))).any(1)
         return np.where(usable & ~bad, np.where(beyond, np.inf, found).min(1), -np.inf)
 
     def is_bounded_below(self, lo: Sequence[float], hi: Sequence[float], bound: fmpq) -> bool:
@@ -75,6 +83,7 @@ class Tensor:
         count, size = len(lo), self.coefficients.shape[-1]
         value = self.coefficients
         for k in range(count):
+            check()
             steps = _exact_steps(self.coefficients.shape[k] - 1, float(lo[k]), float(hi[k]))
             if steps is None:
                 return False
@@ -84,6 +93,11 @@ class Tensor:
         matrices = value.reshape(-1, size, size)
         bounds = [fmpq(0) if far else bound for far in beyond]
         return all(is_semidefinite(_less(m, b)) for m, b in zip(matrices, bounds, strict=True))
+
+
+def _along(steps: np.ndarray, value: np.ndarray, k: int) -> np.ndarray:
+    """Matrices applied to one axis of the coefficients, shape (batch, d + 1, d + 1)."""
+    return np.moveaxis(np.einsum("bij,bj...->bi...", steps, np.moveaxis(value, 1 + k, 1)), 1, 1 + k)
 
 
 def _less(matrix: np.ndarray, bound: fmpq) -> Rationals:

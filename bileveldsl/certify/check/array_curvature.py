@@ -21,8 +21,8 @@ from bileveldsl.certify.check.composition import (
     UNKNOWN,
     Composition,
     Curvature,
-    require_convex_region,
 )  # fmt: skip
+from bileveldsl.certify.check.convex_domain import require_convex_region
 from bileveldsl.certify.check.elementary import power
 from bileveldsl.certify.check.goals import Context
 from bileveldsl.certify.check.ranges import Range

@@ -10,18 +10,19 @@ from flint import fmpq
 
 from bileveldsl.certify.check.array_curvature import Moving
 from bileveldsl.certify.check.array_model import Model
-from bileveldsl.certify.check.array_ranges import FEW, ArrayRanges, places
-from bileveldsl.certify.check.array_spectra import Matrix, ceiling, rational, rounded
+from bileveldsl.certify.check.array_ranges import FEW, ArrayRanges, at_offsets, offsets, places, strides_of
+from bileveldsl.certify.check.array_spectra import FloatRow, Matrix, ceiling, rational, rounded
 from bileveldsl.certify.check.derivatives import gradient
 from bileveldsl.certify.check.terms import Rejected
 
-_ENTRIES = 1 << 25
+_ENTRIES = 1 << 27
+_LISTED = 1 << 25
 _TERMS = 1000
 _BITS = 50
 
 
 class TooLarge(Rejected):
-    """A matrix has more entries than are formed."""
+    """A matrix is not formed: it has too many entries, or they are no array of data."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,17 @@ class Term:
     factors: tuple[int, ...] = ()
     over: frozenset[int] = frozenset()
     where: tuple[tuple[int, int, int | None], ...] = ()
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some columns of a matrix: a number times the rows that a function gives."""
+
+    row: FloatRow
+    width: int
+    scale: fmpq
+    products: bool = False
+    """Whether its entries are products of two floats."""
 
 
 class Maps:
@@ -107,7 +119,7 @@ class Maps:
         work = max(model.size({*rows, *t.over, *(a for a in t.columns if a not in stripped)}) for t in terms)
         if max(work, model.size(rows) * count) <= FEW:
             return rational(self._small(terms, rows, stripped, starts, count))
-        return rounded(self._large(terms, rows, stripped)), fmpq(1)
+        return self._large(terms, rows, stripped)
 
     def _identities(self, rows: Sequence[int], terms: Sequence[Term]) -> frozenset[int]:
         """The row labels that in every term are an index of the symbol, the same for one symbol, and nothing else."""
@@ -155,37 +167,72 @@ class Maps:
             raise Rejected("the entries of a matrix are not known exactly")
         return [field.values[p].lo for p in places(field.labels, labels, self.model.sizes)]
 
-    def _large(self, terms: Sequence[Term], rows: list[int], stripped: frozenset[int]) -> Sequence[Sequence[float]]:
-        """Blocks of data beside each other, one for each symbol."""
+    def _large(self, terms: Sequence[Term], rows: list[int], stripped: frozenset[int]) -> tuple[Matrix, fmpq]:
+        """Blocks of data beside each other, one for each symbol, times a number."""
         if len({t.symbol for t in terms}) < len(terms):
-            raise Rejected("a large matrix is a sum of several")
+            raise TooLarge("a large matrix is a sum of several")
         blocks = [self._block(t, rows, [a for a in t.columns if a not in stripped]) for t in terms]
+        columns, products = sum(block.width for block in blocks), any(block.products for block in blocks)
+        scale = abs(blocks[0].scale)
+        if any(abs(block.scale) != scale for block in blocks):
+            raise TooLarge("a large matrix has blocks of several scales")
         if len(blocks) == 1:
-            return blocks[0]
-        return [[v for part in parts for v in part] for parts in zip(*blocks, strict=True)]
+            return rounded(blocks[0].row, self.model.size(rows), columns, products), scale
 
-    def _block(self, term: Term, rows: list[int], columns: list[int]) -> Sequence[Sequence[float]]:
-        """The values of one array of data, or of the number 1 or -1, over rows and columns."""
+        def beside(r: int, start: int, stop: int) -> Sequence[float]:
+            signed = ((-1.0 if block.scale < 0 else 1.0, block) for block in blocks)
+            return [sign * v for sign, block in signed for v in block.row(r, 0, block.width)][start:stop]
+
+        return rounded(beside, self.model.size(rows), columns, products), scale
+
+    def _block(self, term: Term, rows: list[int], columns: list[int]) -> Block:
+        """Numbers times an array of data, and perhaps arrays over the rows, over rows and columns."""
+        model = self.model
+        if term.where or set(columns) & set(rows) or term.over != frozenset(columns):
+            raise TooLarge("a large matrix is not an array of data")
+        scale, arrays = self._apart(term.factors)
+        width = model.size(columns)
+        across_rows = [k for k in arrays if not set(model.nodes[k].labels) & set(columns)]
+        whole = [k for k in arrays if k not in across_rows]
+        if len(whole) > 1 or len(across_rows) > 1:  # one product of floats errs by less than what rounding may
+            raise TooLarge("the entries of a large matrix are products of arrays")
+        entries = self._rows_of(whole[0], rows, columns) if whole else (lambda r, start, stop: [1.0] * (stop - start))
+        if not across_rows:
+            return Block(entries, width, scale)
+        times = self._rows_of(across_rows[0], rows, [])
+
+        def scaled(r: int, start: int, stop: int) -> Sequence[float]:
+            [factor] = times(r, 0, 1)
+            return [factor * v for v in entries(r, start, stop)]
+
+        return Block(scaled, width, scale, bool(whole))
+
+    def _apart(self, factors: Iterable[int]) -> tuple[fmpq, list[int]]:
+        """A product of numbers and arrays of data as one number and the nodes of the arrays."""
         model, table = self.model, self.model.table
-        numbers = [table.number(f) for f in term.factors]
-        arrays = [f for f, n in zip(term.factors, numbers, strict=True) if n is None]
-        sign = prod((n for n in numbers if n is not None), start=fmpq(1))
-        crossing = not term.where and not set(columns) & set(rows) and term.over == frozenset(columns)
-        if sign not in (1, -1) or not crossing or len(arrays) > 1:
-            raise Rejected("a large matrix is not an array of data")
-        height, width = model.size(rows), model.size(columns)
-        if not arrays:
-            return [[float(sign.p)] * width for _ in range(height)]
-        k = model.node_of(arrays[0])
-        node = model.nodes[k]
-        values = model.symbols[node.symbol].values if node.kind == "leaf" else None
-        if values is None:
-            raise Rejected("a large matrix is not an array of data")
-        if list(node.labels) == [*rows, *columns]:
-            return [values[r * width : (r + 1) * width] for r in range(height)]
-        where = places(node.labels, [*rows, *columns], model.sizes)
-        flat = [values[p] for p in where]
-        return [flat[r * width : (r + 1) * width] for r in range(height)]
+        scale, arrays, waiting = fmpq(1), list[int](), list(factors)
+        while waiting:
+            each = waiting.pop()
+            value = table.number(each)
+            if value is not None:
+                scale *= value
+            elif table.operation[each] == "*":
+                waiting += table.arguments[each]
+            else:
+                node = model.nodes[table.value[each]] if table.operation[each] == "var" else None
+                if node is None or node.kind != "leaf" or not model.symbols[node.symbol].is_data:
+                    raise TooLarge("a large matrix is not an array of data")
+                arrays.append(table.value[each])
+        return scale, arrays
+
+    def _rows_of(self, k: int, rows: list[int], columns: list[int]) -> FloatRow:
+        """The rows of an array of data."""
+        node = self.model.nodes[k]
+        values = self.model.symbols[node.symbol].values
+        strides = {**dict.fromkeys([*rows, *columns], 0), **strides_of(node.labels, self.model.sizes)}
+        assert values is not None  # it is data
+        down, across = (offsets(labels, strides, self.model.sizes) for labels in (rows, columns))
+        return lambda r, start, stop: at_offsets(values, down[r], across[start:stop])
 
     # ---- lists of entries ----
 
@@ -197,7 +244,7 @@ class Maps:
         terms = self.terms(scalar)
         for t in terms:
             free = sorted({*rows, *t.over, *t.columns} - {label for label, _, _ in t.where})
-            if self._bounded(free) > _ENTRIES >> 3:
+            if self._bounded(free) > _LISTED >> 3:
                 raise Rejected("a matrix has too many entries")
             entries = self._sizes(t, free)
             sums = along_columns.setdefault(t.symbol, [0] * self._bounded(t.columns))
@@ -209,7 +256,7 @@ class Maps:
 
     def _bounded(self, labels: Iterable[int]) -> int:
         size = self.model.size(labels)
-        if size > _ENTRIES:
+        if size > _LISTED:
             raise Rejected("a matrix has too many rows or columns")
         return size
 

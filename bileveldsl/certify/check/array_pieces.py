@@ -38,6 +38,8 @@ class Piece:
     over: tuple[int, ...]
     second: Field
     inner: int | None
+    form: tuple[int, int] | None = None
+    """The symbols K of data and y of y'Ky, which the weights are of; its Hessian is K + K'."""
 
     def bend(self, ranges: ArrayRanges) -> Field:
         """The weights times the second derivative, summed over the labels that the affine node lacks."""
@@ -78,8 +80,57 @@ class Pieces:
             yield from self._factor(fixed, moving[0], over)
         elif len(moving) == 2 and moving[0] == moving[1] and self.curvature(moving[0]).affine:
             yield Piece(fixed, over, Field((), [Range(fmpq(2), fmpq(2), True)]), moving[0])
+        elif len(moving) == 2 and moving[0] == moving[1] and (hinge := self._hinge(fixed, moving[0], over)) is not None:
+            yield hinge
         elif moving:
-            yield self._curved(fixed, table.mul(moving), over)
+            yield self._form(fixed, moving, over) or self._curved(fixed, table.mul(moving), over)
+
+    def _hinge(self, fixed: tuple[int, ...], node: int, over: tuple[int, ...]) -> Piece | None:
+        """The square of max(0, e), e affine: its second derivative in e is 0 on one side and 2 on the other."""
+        table = self.model.table
+        arguments = table.arguments[node]
+        if table.operation[node] != "max" or len(arguments) != 2 or not any(table.number(a) == 0 for a in arguments):
+            return None
+        inner = next((a for a in arguments if table.number(a) != 0), arguments[0])
+        if not self.moves(inner) or not self.curvature(inner).affine:
+            return None
+        bends = Range(ZERO, fmpq(2))
+        atoms = [k for k in sorted(table.variables([inner])) if self.moves.node(k)]
+        slopes = gradient(table, inner, atoms)
+        if len(atoms) == 1 and self.curvature.node(atoms[0]).affine and not self.moves(slopes[0]):
+            square = self.ranges(table.power(slopes[0], 2))
+            return Piece(fixed, over, Field(square.labels, [r * bends for r in square.values]), table.var(atoms[0]))
+        return Piece(fixed, over, Field((), [bends]), inner)
+
+    def _form(self, fixed: tuple[int, ...], moving: Sequence[int], over: tuple[int, ...]) -> Piece | None:
+        """A sum of products as a quadratic form with the elements of an array of data as its coefficients."""
+        model, table = self.model, self.model.table
+        apart, labels, waiting = list[int](), set(over), [*fixed, *moving]
+        while waiting:
+            each = waiting.pop()
+            atom = model.nodes[table.value[each]] if table.operation[each] == "var" else None
+            if table.operation[each] == "*":
+                waiting += table.arguments[each]
+            elif atom is not None and atom.kind == "contract" and self.moves(each):
+                names = model.fresh(atom.bound)
+                labels |= set(names.values())
+                waiting += [model.renamed(model.scalar[c], names) for c in atom.children]
+            else:
+                apart.append(each)
+        own = [f for f in apart if self.moves(f)]
+        data = [f for f in apart if f not in own and model.labels_of(f)]
+        if len(own) != 2 or len(data) != 1 or any(table.operation[f] != "var" for f in (*own, *data)):
+            return None
+        first, second, matrix = (model.nodes[table.value[f]] for f in (*own, *data))
+        if any(n.kind != "leaf" for n in (first, second, matrix)) or first.symbol != second.symbol:
+            return None
+        met = (*first.labels, *second.labels)
+        if len(met) != 2 or not model.symbols[matrix.symbol].is_data or set(met) != set(matrix.labels):
+            return None
+        if met[0] == met[1] or labels != set(met):
+            return None
+        weights = tuple(f for f in apart if f not in own and f not in data)
+        return Piece(weights, (), Field((), [Range(fmpq(1), fmpq(1), True)]), None, (matrix.symbol, first.symbol))
 
     def _factors(self, node: int) -> list[int]:
         """The factors of a product, a square of what varies being two of them."""

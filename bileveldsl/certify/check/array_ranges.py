@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 from flint import fmpq
 
@@ -55,6 +56,33 @@ def places(labels: Sequence[int], wanted: Sequence[int], sizes: Sequence[int]) -
         step = strides.get(label, 0)
         found = [p + step * i for p in found for i in range(sizes[label])]
     return found
+
+
+def strides_of(labels: Sequence[int], sizes: Sequence[int]) -> dict[int, int]:
+    """By label the distance of elements that differ by one in it."""
+    found, stride = {}, 1
+    for label in reversed(labels):
+        found[label] = stride
+        stride *= sizes[label]
+    return found
+
+
+def offsets(labels: Sequence[int], strides: Mapping[int, int], sizes: Sequence[int]) -> Sequence[int]:
+    """How far the elements over some labels are from the first."""
+    if len(labels) == 1 and strides[labels[0]]:
+        step = strides[labels[0]]
+        return range(0, step * sizes[labels[0]], step)
+    found = [0]
+    for label in labels:
+        found = [p + strides[label] * i for p in found for i in range(sizes[label])]
+    return found
+
+
+def at_offsets(numbers: Sequence[Any], start: int, offsets: Sequence[int]) -> Sequence[Any]:
+    """The elements that are so far from one."""
+    if offsets and offsets[-1] - offsets[0] == len(offsets) - 1:  # they stand beside each other
+        return numbers[start + offsets[0] : start + offsets[-1] + 1]
+    return [numbers[start + p] for p in offsets]
 
 
 class ArrayRanges:

@@ -28,7 +28,7 @@ from bileveldsl.certify.check.reading import (
 )  # fmt: skip
 from bileveldsl.certify.check.terms import Rejected, Table
 
-Data = Mapping[str, tuple[Sequence[int], bytes]]
+Data = Mapping[str, tuple[Sequence[int], bytes | memoryview]]
 """Shapes and little-endian bytes by name."""
 
 REDUCTIONS = ("logsumexp", "max", "min", "norm")
@@ -110,13 +110,13 @@ class _Reader:
         """An array whose bytes have the digest that the statement names."""
         if name not in self._data:
             raise Rejected(f"there are no data for {name[:100]}")
-        given, content = self._data[name]
+        given, content = self._data[name][0], memoryview(self._data[name][1]).cast("B")
         if tuple(given) != shape or len(content) != 8 * math.prod(shape):
             raise Rejected(f"the data for {name[:100]} are of another shape")
         if hashlib.sha256(content).hexdigest() != text(digest):
             raise Rejected(f"the data for {name[:100]} are not those of the certificate")
         if sys.byteorder == "little":
-            return memoryview(bytes(content)).cast("d" if kind == "d" else "q")
+            return content.cast("d" if kind == "d" else "q")
         swapped = array(kind, content)
         swapped.byteswap()
         return swapped

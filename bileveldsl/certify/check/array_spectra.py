@@ -1,45 +1,48 @@
 """Proofs that the eigenvalues of A'A lie between two numbers, in integers.
 
-A is rounded to integers of about 46 bits, the smaller of A'A and AA' formed exactly, and a shift of it shown to be
-positive semidefinite: small matrices by elimination over the rationals; large ones by an approximate factor whose
-residual, computed exactly, is smaller in the maximum norm than a part of the shift.
+A is rounded to integers of about 47 bits, piece by piece as it is read, the smaller of A'A and AA' formed exactly from
+these, and a shift of it shown to be positive semidefinite: small matrices by elimination over the rationals, large
+ones by an approximate factor whose residual is smaller than a part of the shift.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import mul
 
 from flint import fmpq, fmpz, fmpz_mat
 
-from bileveldsl.certify.check.matrices import is_semidefinite
+from bileveldsl.certify.check.array_factors import BLOCK, Blocks, shifted_is_semidefinite, starts
 from bileveldsl.certify.check.terms import Rejected
 
-_BITS = 46  # of an entry of A
-_FACTOR_BITS = 48  # of an entry of a factor
-_INVERSE_BITS = 60
-_BLOCK = 96
-_STRIPE = 512
+_BITS = 47  # of an entry of A
+_PIECE = 1 << 20  # entries that are read at once
 _EXACT = 40  # rows
-_WORK = 1e12  # multiplications
+_WORK = 1.1e11  # multiplications
 
-Rows = list[list[int]]
+Rows = Sequence[Sequence[int]]
+FloatRow = Callable[[int, int, int], Sequence[float]]
+"""The entries of a row of a matrix from one column up to another."""
+IntegerRow = Callable[[int, int, int], Sequence[int]]
 
 
 class Matrix:
-    """A real matrix A = (integers + error) / 2^shift, every entry of the error at most 1/2 in size, or 0 if `exact`."""
+    """A real matrix A = (integers + errors) / 2^shift, every error less than `error` in size, or 0 where that is 0.
 
-    def __init__(self, rows: Rows, shift: int, exact: bool):
+    `row` gives the integers; `trace` is an upper bound of the sum of squares of A's entries, near it.
+    """
+
+    def __init__(self, row: IntegerRow, rows: int, columns: int, shift: int, trace: fmpq, error: int):
+        self._row = row
         self.rows = rows
-        self.columns = len(rows[0]) if rows else 0
+        self.columns = columns
         self.shift = shift
-        self.exact = exact
-        self._square: Rows | None = None
-        squares = sum(sum(map(mul, row, row)) for row in rows)
-        self.trace = fmpq(squares) * self.unit
-        # |E| <= sqrt(rows * columns) / 2 / 2^shift in the Euclidean norm
-        self.error = fmpq(0) if exact else fmpq(math.isqrt(len(rows) * self.columns) + 1, 2) * fmpq(2) ** -shift
+        self.trace = trace
+        self.exact = error == 0
+        self._square: Blocks | None = None
+        # |E| <= error sqrt(rows * columns) / 2^shift in the Euclidean norm
+        self.error = fmpq(error * (math.isqrt(rows * columns) + 1)) * fmpq(2) ** -shift
 
     @property
     def unit(self) -> fmpq:
@@ -48,30 +51,54 @@ class Matrix:
     @property
     def norm_above(self) -> fmpq:
         """An upper bound of the eigenvalues of A'A, for which nothing is formed."""
-        return (root_above(self.trace) + self.error) ** 2
+        return self.trace
 
     @property
     def wide(self) -> bool:
-        return len(self.rows) < self.columns
+        return self.rows < self.columns
 
-    def square(self) -> Rows:
+    @property
+    def _size(self) -> int:
+        return min(self.rows, self.columns)
+
+    def square(self) -> Blocks:
         """The smaller of A'A and AA' for the integers, without the unit."""
         if self._square is None:
-            if len(self.rows) * self.columns * min(len(self.rows), self.columns) > _WORK:
+            if self.rows * self.columns * self._size > _WORK:
                 raise Rejected("a matrix is too large")
-            vectors = self.rows if self.wide else list(map(list, zip(*self.rows, strict=True)))
-            self._square = _products(vectors)
+            self._square = self._products_of_rows() if self.wide else self._products_of_columns()
         return self._square
+
+    def _products_of_columns(self) -> Blocks:
+        """A'A, as a sum over some rows at a time."""
+        found: dict[tuple[int, int], fmpz_mat] = {}
+        step = max(_PIECE // self.columns, 1)
+        for start in range(0, self.rows, step):
+            rows = [self._row(r, 0, self.columns) for r in range(start, min(start + step, self.rows))]
+            pieces = [fmpz_mat([row[c : c + BLOCK] for row in rows]) for c in starts(self.columns)]
+            _add_products(found, [piece.transpose() for piece in pieces], pieces)
+        return found
+
+    def _products_of_rows(self) -> Blocks:
+        """AA', as a sum over some columns at a time."""
+        found: dict[tuple[int, int], fmpz_mat] = {}
+        step = max(_PIECE // self.rows, 1)
+        for start in range(0, self.columns, step):
+            stop = min(start + step, self.columns)
+            pieces = [fmpz_mat([self._row(r, start, stop) for r in range(k, min(k + BLOCK, self.rows))])
+                      for k in starts(self.rows)]  # fmt: skip
+            _add_products(found, pieces, [piece.transpose() for piece in pieces])
+        return found
 
     @property
     def spectrum(self) -> tuple[fmpq, fmpq] | None:
         """The least and the greatest eigenvalue of the smaller of A'A and AA', where that is small and diagonal."""
-        if not self.exact or min(len(self.rows), self.columns) > _EXACT:
+        if not self.exact or not 0 < self._size <= _EXACT:
             return None
-        square = self.square()
-        if any(v for row in square for v in row[:-1]):
+        square = self.square()[0, 0].tolist()
+        if any(v for i, row in enumerate(square) for j, v in enumerate(row) if i != j):
             return None
-        diagonal = [fmpq(row[-1]) * self.unit for row in square]
+        diagonal = [fmpq(square[k][k]) * self.unit for k in range(len(square))]
         return min(diagonal), max(diagonal)
 
     def require_least(self, bound: fmpq) -> None:
@@ -83,24 +110,87 @@ class Matrix:
 
     def require_greatest(self, bound: fmpq) -> None:
         """Rejects unless every eigenvalue of A'A is at most a bound."""
-        wanted = bound - 2 * self.error * root_above(bound)
-        if self.trace <= wanted:
+        if self.trace <= bound:
             return
+        wanted = bound - 2 * self.error * root_above(bound)
         if not shifted_is_semidefinite(self.square(), -1, _floor(wanted / self.unit)):
             raise Rejected("an eigenvalue is not shown to be as small as the proof says")
 
 
-def rounded(rows: Sequence[Sequence[float]]) -> Matrix:
-    """A matrix of floats."""
-    largest = max((max(map(abs, row), default=0.0) for row in rows), default=0.0)
+def _add_products(found: dict[tuple[int, int], fmpz_mat], left: Sequence[fmpz_mat], right: Sequence[fmpz_mat]) -> None:
+    for i, a in enumerate(left):
+        for j, b in enumerate(right[: i + 1]):
+            product = a * b
+            found[i, j] = found[i, j] + product if (i, j) in found else product
+
+
+class Symmetric:
+    """K + K' = (integers + errors) / 2^shift, every error less than 2 in size; `trace` is about that of K'K."""
+
+    def __init__(self, blocks: Blocks, size: int, shift: int, trace: fmpq):
+        self._blocks = blocks
+        self.size = size
+        self.trace = trace
+        self._unit = fmpq(2) ** -shift
+        self._error = 2 * size  # of the matrix, in the Euclidean norm, in units
+
+    def require_least(self, bound: fmpq) -> None:
+        """Rejects unless every eigenvalue is at least a bound."""
+        if not shifted_is_semidefinite(self._blocks, 1, -ceiling(bound / self._unit) - self._error):
+            raise Rejected("an eigenvalue is not shown to be as large as the proof says")
+
+    def require_greatest(self, bound: fmpq) -> None:
+        """Rejects unless every eigenvalue is at most a bound."""
+        if not shifted_is_semidefinite(self._blocks, -1, _floor(bound / self._unit) - self._error):
+            raise Rejected("an eigenvalue is not shown to be as small as the proof says")
+
+
+def of_form(values: Sequence[float], size: int) -> Symmetric:
+    """K + K' for a square matrix K of floats, row after row."""
+    if size**3 > _WORK:
+        raise Rejected("a matrix is too large")
+    shift = _shift(max(max(values, default=0.0), -min(values, default=0.0)))
+    scale = 2.0**shift
+
+    def block(i: int, j: int) -> fmpz_mat:
+        rows = range(i * BLOCK, min((i + 1) * BLOCK, size))
+        stop = min((j + 1) * BLOCK, size)
+        return fmpz_mat([[int(v * scale) for v in values[r * size + j * BLOCK : r * size + stop]] for r in rows])
+
+    count = len(starts(size))
+    blocks = {(i, j): block(i, j) + block(j, i).transpose() for i in range(count) for j in range(i + 1)}
+    return Symmetric(blocks, size, shift, fmpq(*_sum_of_squares(values).as_integer_ratio()))
+
+
+def _shift(largest: float) -> int:
+    """By what power of 2 the entries of a matrix are multiplied."""
     shift = _BITS - math.frexp(largest)[1] if largest else 0
     if not -900 < shift < 900:
         raise Rejected("the entries of a matrix are too large or too small")
+    return shift
+
+
+def rounded(row: FloatRow, rows: int, columns: int, products: bool = False) -> Matrix:
+    """A matrix of floats, or of products of two that are rounded to floats."""
+    largest = max((max(map(abs, row(r, 0, columns)), default=0.0) for r in range(rows)), default=0.0)
+    shift = _shift(largest)
     scale = 2.0**shift
-    whole = [[round(v * scale) for v in row] for row in rows]
-    exact = all(all(map(float.__eq__, map(float, ints), (v * scale for v in row)))
-                for ints, row in zip(whole, rows, strict=True))  # fmt: skip
-    return Matrix(whole, shift, exact)
+    exact = not products and all((v * scale).is_integer() for r in range(rows) for v in row(r, 0, columns))
+    # Every square is rounded by at most a part of 2^-53, or by 2^-1074 where it is tiny; their sums, once.
+    squares = math.fsum(_sum_of_squares(row(r, 0, columns)) for r in range(rows))
+    trace = fmpq(*max(squares * (1 + 2.0**-49), rows * columns * 2.0**-1000).as_integer_ratio())
+    error = 0 if exact else 2 if products else 1
+    return Matrix(lambda *place: [int(v * scale) for v in row(*place)], rows, columns, shift, trace, error)
+
+
+def _sum_of_squares(values: Sequence[float]) -> float:
+    return math.fsum(map(mul, values, values))
+
+
+def of_integers(rows: Rows) -> Matrix:
+    """A matrix of integers."""
+    trace = fmpq(sum(sum(map(mul, row, row)) for row in rows))
+    return Matrix(lambda r, start, stop: rows[r][start:stop], len(rows), len(rows[0]) if rows else 0, 0, trace, 0)
 
 
 def rational(rows: Sequence[Sequence[fmpq]]) -> tuple[Matrix, fmpq]:
@@ -114,22 +204,7 @@ def rational(rows: Sequence[Sequence[fmpq]]) -> tuple[Matrix, fmpq]:
     whole = [[int((entry * below).p) for entry in row] for row in rows]
     largest = max((abs(v) for row in whole for v in row), default=0)
     up = max(_BITS - largest.bit_length(), 0)  # bounds of eigenvalues are rounded to the same unit
-    return Matrix([[v << up for v in row] for row in whole], 0, True), fmpq(1, below) / fmpq(2) ** up
-
-
-def _products(vectors: Rows) -> Rows:
-    """The scalar products of integer vectors, in stripes, each pair once."""
-    count, length = len(vectors), len(vectors[0]) if vectors else 0
-    starts = range(0, count, _STRIPE)
-    stripes = [vectors[s : s + _STRIPE] for s in starts]
-    upright = [fmpz_mat(len(s), length, [v for row in s for v in row]) for s in stripes]
-    result: Rows = [[] for _ in range(count)]  # the lower triangle, and somewhat more
-    for i, left in enumerate(upright):
-        for right in upright[: i + 1]:
-            block = (left * right.transpose()).table()
-            for k, row in enumerate(block):
-                result[i * _STRIPE + k] += map(int, row)
-    return [row[: k + 1] for k, row in enumerate(result)]
+    return of_integers([[v << up for v in row] for row in whole]), fmpq(1, below) / fmpq(2) ** up
 
 
 def ceiling(x: fmpq) -> int:
@@ -143,133 +218,3 @@ def _floor(x: fmpq) -> int:
 def root_above(x: fmpq) -> fmpq:
     """A number that is at least the square root."""
     return fmpq(math.isqrt(max(ceiling(x * fmpq(2) ** 128), 0)) + 1, fmpz(2) ** 64)
-
-
-# ---- positive semidefinite matrices ---------------------------------------------------------
-
-
-def shifted_is_semidefinite(lower: Rows, sign: int, shift: int) -> bool:
-    """Whether sign * S + shift I is shown positive semidefinite, S given by its lower triangle in integers.
-
-    Examples
-    --------
-    >>> shifted_is_semidefinite([[2], [1, 2]], 1, -1), shifted_is_semidefinite([[2], [1, 2]], -1, 2)
-    (True, False)
-    """
-    size = len(lower)
-    diagonal = [sign * row[-1] + shift for row in lower]
-    if not diagonal:
-        return True
-    if min(diagonal) < 0:
-        return False
-    if size <= _EXACT:
-        entries = [[fmpq(sign * v) for v in row] for row in lower]
-        for k, row in enumerate(entries):
-            row[k] = fmpq(diagonal[k])
-        return is_semidefinite([[entries[max(i, j)][min(i, j)] for j in range(size)] for i in range(size)])
-    # What the residual may take: about what rounding the factor to so many bits costs.
-    spare = (max(diagonal) * size) >> (_FACTOR_BITS - 2)
-    return _factorizes(lower, sign, shift, spare)
-
-
-def _factorizes(lower: Rows, sign: int, shift: int, spare: int) -> bool:
-    """Whether |P - spare I - L L'| <= spare in the maximum norm for some L, where P = sign S + shift I.
-
-    L is found block by block in floats and rounded integers, and nothing is asked of how it was found: the residual
-    is computed exactly, in units of 4^-h of those of P.
-    """
-    size = len(lower)
-    h = _FACTOR_BITS - (max(sign * row[-1] + shift for row in lower).bit_length() + 1) // 2
-    up = max(h, 0)  # P is multiplied by 4^up, L L' by 4^(up - h)
-    down = up - h
-    factor: Rows = [[] for _ in range(size)]
-    residual = [0] * size
-    for start in range(0, size, _BLOCK):
-        stop = min(start + _BLOCK, size)
-        rest = _less_products(lower, factor, start, stop, sign, shift - spare, up, down)
-        found = _block(rest, down, stop - start)
-        if found is None:
-            return False
-        triangle, below = found
-        for k in range(start, size):
-            factor[k] += triangle[k - start] if k < stop else below[k - stop]
-        _add_residual(residual, rest, factor, start, stop, down)
-    return max(residual) <= spare << (2 * up)
-
-
-def _less_products(lower: Rows, factor: Rows, start: int, stop: int, sign: int, shift: int, up: int, down: int) -> Rows:
-    """The columns from start to stop of P 4^up - L L' 4^down, from the row `start` on, for the L found so far."""
-    size, width = len(lower), stop - start
-    if start:
-        whole = fmpz_mat(size - start, start, [v for row in factor[start:] for v in row])
-        panel = fmpz_mat(width, start, [v for row in factor[start:stop] for v in row])
-        products: list[list[int]] = [list(map(int, row)) for row in (whole * panel.transpose()).table()]
-    else:
-        products = [[0] * width for _ in range(size)]
-    result = []
-    for k in range(start, size):
-        entries = lower[k][start:stop]
-        row = [((sign * v) << (2 * up)) - (p << (2 * down)) for v, p in zip(entries, products[k - start], strict=False)]
-        if k < stop:
-            row[k - start] += shift << (2 * up)
-        result.append(row)
-    return result
-
-
-def _block(rest: Rows, down: int, width: int) -> tuple[Rows, Rows] | None:
-    """The rounded factor of the diagonal block, and those of the rows below it; None if there is none."""
-    scale = 2 * down
-    top = [[float(v >> scale) for v in row] for row in rest[:width]]
-    triangle: list[list[float]] = []
-    for k in range(width):
-        row: list[float] = []
-        for j in range(k):
-            other = triangle[j]
-            row.append((top[k][j] - sum(map(mul, row, other))) / other[j])
-        square = top[k][k] - sum(map(mul, row, row))
-        if not square > 0 or math.isinf(square):
-            return None
-        row.append(math.sqrt(square))
-        triangle.append(row)
-    rounded_triangle = [[*map(round, row), *[0] * (width - len(row))] for row in triangle]
-    if len(rest) == width:
-        return rounded_triangle, []
-    inverse = _inverse(triangle)
-    largest = max(abs(v) for row in inverse for v in row)
-    fine = _INVERSE_BITS - math.frexp(largest)[1]
-    whole = fmpz_mat(width, width, [round(math.ldexp(row[j], fine)) if j < len(row) else 0
-                                    for row in inverse for j in range(width)])  # fmt: skip
-    # L21 = C21 inv(L11)'
-    entries = fmpz_mat(len(rest) - width, width, [v >> scale for row in rest[width:] for v in row])
-    half = 1 << (fine - 1) if fine > 0 else 0
-    table = (entries * whole.transpose()).table()
-    below = [[(int(v) + half) >> fine if fine >= 0 else int(v) << -fine for v in row] for row in table]
-    return rounded_triangle, below
-
-
-def _inverse(triangle: list[list[float]]) -> list[list[float]]:
-    """The inverse of a lower triangular matrix, row by row."""
-    size = len(triangle)
-    columns: list[list[float]] = [[] for _ in range(size)]  # column j from its diagonal on
-    for k, row in enumerate(triangle):
-        for j in range(k):
-            columns[j].append(-sum(map(mul, row[j:k], columns[j])) / row[k])
-        columns[k].append(1 / row[k])
-    return [[columns[j][k - j] for j in range(k + 1)] for k in range(size)]
-
-
-def _add_residual(residual: list[int], rest: Rows, factor: Rows, start: int, stop: int, down: int) -> None:
-    """Adds the absolute values of the columns from start to stop of the residual to the sums of their rows."""
-    size, width = len(factor), stop - start
-    left = fmpz_mat(size - start, width, [v for row in factor[start:] for v in row[start:stop]])
-    right = fmpz_mat(width, width, [v for row in factor[start:stop] for v in row[start:stop]])
-    products = (left * right.transpose()).table()
-    for k, (row, product) in enumerate(zip(rest, products, strict=True)):
-        errors = [abs(v - (int(p) << (2 * down))) for v, p in zip(row, product, strict=False)]
-        residual[start + k] += sum(errors)
-        if k >= width:
-            for j, error in enumerate(errors):
-                residual[start + j] += error
-        else:
-            for j, error in enumerate(errors[:k]):
-                residual[start + j] += error

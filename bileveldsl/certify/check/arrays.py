@@ -6,31 +6,37 @@ and greatest eigenvalues of A'A that a claim needs are said by its proof, and pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from flint import fmpq
+from flint import arb, fmpq
 
+from bileveldsl.certify.check.array_bounds import FormSpectrum, Listed, Spectrum, read_hints
 from bileveldsl.certify.check.array_curvature import ArrayCurvature, Moving
 from bileveldsl.certify.check.array_maps import Maps, TooLarge
 from bileveldsl.certify.check.array_model import Model, Node
 from bileveldsl.certify.check.array_pieces import Piece, Pieces
+from bileveldsl.certify.check.array_points import bounds, require_curvature
 from bileveldsl.certify.check.array_ranges import ArrayRanges, Field, hull
 from bileveldsl.certify.check.array_reading import Data, read
-from bileveldsl.certify.check.array_spectra import Matrix
-from bileveldsl.certify.check.claims import read_claim
+from bileveldsl.certify.check.array_spectra import of_form
+from bileveldsl.certify.check.claims import Claim, read_claim
+from bileveldsl.certify.check.goals import kind_name
 from bileveldsl.certify.check.ranges import INF, ZERO, End, Range, at_most, number
-from bileveldsl.certify.check.reading import bound, one_of, rational, record, sequence
+from bileveldsl.certify.check.reading import bound, one_of, record, sequence
 from bileveldsl.certify.check.terms import Rejected
 
-_SPECTRA, _SECONDS = 100, 20
-_NEAR = fmpq(1, 10**9)
+_SECONDS = 20
+CURVATURE, KERNEL = "array-curvature", "kernel"
 _CONSTRAINTS = ("constraints", "affine-equality")  # what is said of constraints where each is judged by composition
 
 
-def check_claim(statement: Any, data: Data, claim: Any) -> None:
-    """Returns if a claim about a statement of the form "array" is proved, else raises Rejected.
+class Claims:
+    """The claims about one statement; what is read and proved for one of them serves the others too.
+
+    Calling this with a claim, as it is written, returns if its proofs show it, and else raises Rejected.
 
     Parameters
     ----------
@@ -38,16 +44,6 @@ def check_claim(statement: Any, data: Data, claim: Any) -> None:
         What the caller made from the model.
     data
         Shapes and little-endian bytes of the arrays that the statement names by their digests.
-    claim
-        One claim of the certificate, with its proof.
-    """
-    Claims(statement, data)(claim)
-
-
-class Claims:
-    """The claims about one statement; what is read and proved for one of them serves the others too.
-
-    Parameters as for `check_claim`, which raises Rejected for what is not proved, as calling this with a claim does.
     """
 
     def __init__(self, statement: Any, data: Data):
@@ -61,19 +57,29 @@ class Claims:
 
     def _check(self, data: Any) -> None:
         claim = read_claim(data)
-        if not claim.proved or claim.constant_upper is not None or claim.sigma is not None:
-            raise Rejected("of models over arrays nothing is refuted, nor bounded on the other side")
-        proof = record(claim.proof, {"kind"}, {"spectra", "seconds"})
-        kind = one_of(proof["kind"], ("composition", "structure", "strong", *_CONSTRAINTS))
+        if claim.sigma is not None:
+            raise Rejected("of models over arrays nothing is proved of a penalty function")
         if claim.of not in self._model.functions:
-            if claim.fact != "convex" or kind not in ("composition", *_CONSTRAINTS):
-                raise Rejected("of constraints only convexity is proved, by composition")
+            kind = one_of(kind_name(claim.proof), ("composition", *_CONSTRAINTS))
+            record(claim.proof, {"kind"})
+            if claim.fact != "convex" or not claim.proved:
+                raise Rejected(f"of constraints only convexity is proved, by {kind}")
             _check_constraints(self._model, claim.of, claim.y == "all")
             return
+        if claim.proved:
+            self._proved(claim)
+        else:
+            self._refuted(claim)
+        if claim.constant_upper is not None:
+            self._other_side(claim, claim.constant_upper)
+
+    def _proved(self, claim: Claim) -> None:
+        proof = record(claim.proof, {"kind"}, {"spectra", "seconds", "forms"})
+        kind = one_of(proof["kind"], ("composition", "structure", "strong"))
         judge = self._judge(claim.of)
         if claim.y == "all" or claim.fact == "pl":
             judge.require_everywhere()
-        judge.hint(proof.get("spectra", []), proof.get("seconds", []))
+        judge.hint(*(proof.get(name, []) for name in ("spectra", "seconds", "forms")))
         if claim.fact == "convex" and kind == "composition":
             judge.require_convex()
         elif claim.fact == "pl" and kind == "structure":
@@ -86,6 +92,32 @@ class Claims:
             judge.require_bounds(-(claim.constant or ZERO), claim.constant or ZERO)
         else:
             judge.require_bounds(claim.constant or ZERO, INF)
+
+    def _refuted(self, claim: Claim) -> None:
+        kind = kind_name(claim.proof)
+        if claim.y == "all":
+            self._judge(claim.of).require_everywhere()
+        if kind == KERNEL and claim.fact == "strongly_convex":
+            record(claim.proof, {"kind"})
+            self._judge(claim.of).require_kernel()
+        elif kind != CURVATURE or claim.fact not in ("convex", "strongly_convex"):
+            raise Rejected("this kind of proof refutes nothing of the claim")
+        else:
+            strict = claim.fact == "convex"
+            self._require_curvature(claim.of, claim.proof, lambda c: bool(c < 0 if strict else c <= 0))
+
+    def _other_side(self, claim: Claim, constant: fmpq) -> None:
+        """No mu is greater than the constant, or no L less: the curvature along a direction says so."""
+        if kind_name(claim.proof_upper) != CURVATURE or claim.fact not in ("strongly_convex", "smooth"):
+            raise Rejected("this kind of proof says nothing of the other side")
+        below = claim.fact == "strongly_convex"
+        self._require_curvature(
+            claim.of, claim.proof_upper, lambda c: bool(c <= constant if below else abs(c) >= constant)
+        )
+
+    def _require_curvature(self, of: str, proof: Any, holds: Callable[[arb], bool]) -> None:
+        level = of.removesuffix(".objective")
+        require_curvature(self._model, own_symbols(self._model, level), level, self._model.functions[of], proof, holds)
 
     def _judge(self, of: str) -> Judge:
         if of not in self._judges:
@@ -119,20 +151,29 @@ def _check_constraints(model: Model, of: str, everywhere: bool) -> None:
         judge.require_convex(affine=c.relation == "== 0")
 
 
+def own_symbols(model: Model, level: str) -> list[int]:
+    """The variables in which the functions of a level are judged: its own, and for the leader all."""
+    found = [k for k, s in enumerate(model.symbols) if not s.is_data and (s.level == level or level == "upper")]
+    if not found:
+        raise Rejected("the level has no variables")
+    return found
+
+
 class Judge:
     """One node of a model in the variables of a level, on the region of a claim."""
 
     def __init__(self, model: Model, level: str, node: int):
         self.model = model
-        self.own = [k for k, s in enumerate(model.symbols) if not s.is_data and (s.level == level or level == "upper")]
-        if not self.own:
-            raise Rejected("the level has no variables")
+        self.own = own_symbols(model, level)
+        self.level = level
         below = _below(model, node)
         self.ranges = ArrayRanges(model, [c for c in model.conditions if c[0] in below])
         self.curvature = ArrayCurvature(model, self.ranges, Moving(model, self.own))
         self.maps = Maps(model, self.ranges, self.curvature.moves)
         self._hints: list[Mapping[str, fmpq]] = []
-        self._spectra: dict[int, _Spectrum] = {}
+        self._form_hints: list[Mapping[str, fmpq]] = []
+        self._spectra: dict[int, Spectrum] = {}
+        self._forms: dict[int, FormSpectrum] = {}
         self._suggested: tuple[tuple[End, End], ...] = ()
         self._known: dict[tuple[tuple[End, End], ...], list[Piece]] = {}
         self.curvature.require_convex_region()
@@ -156,14 +197,11 @@ class Judge:
         if any(self.curvature.moves(self.model.scalar[node]) for node, _ in self.ranges.conditions):
             raise Rejected("the function is not defined for all values")
 
-    def hint(self, spectra: Any, seconds: Any) -> None:
+    def hint(self, spectra: Any, seconds: Any, forms: Any) -> None:
         """Takes what a proof says of the spectra of matrices and of the ranges of second derivatives."""
         pairs = [sequence(pair, 2) for pair in sequence(seconds, _SECONDS)]
         self._suggested = tuple((bound(low), bound(high)) for low, high in pairs)
-        self._hints = []
-        for item in sequence(spectra, _SPECTRA):
-            fields = record(item, {"rows", "columns", "trace"}, {"least", "greatest"})
-            self._hints.append({name: fmpq(v) if isinstance(v, int) else rational(v) for name, v in fields.items()})
+        self._hints, self._form_hints = read_hints(spectra), read_hints(forms)
 
     # ---- what is claimed ----
 
@@ -199,6 +237,36 @@ class Judge:
         if alpha <= 0 or alpha * spectrum.least(nonzero=True) < mu:
             raise Rejected("the bounds of the terms do not add up to what is claimed")
 
+    def require_kernel(self) -> None:
+        """Rejects unless root = h(A y) with fewer rows of A than elements of y: along some line it does not vary."""
+        model = self.model
+        count = sum(model.size(model.labels_of(each)) for each in self._inner())
+        if count >= sum(math.prod(model.symbols[k].sizes) for k in self.own):
+            raise Rejected("the function is not seen to be one of fewer numbers than its variables have elements")
+        for k in self.own:
+            if any(low == high for low, high in bounds(model.symbols[k])):
+                raise Rejected("the bounds of a variable leave it no room")
+        others = [c.node for c in model.constraints if c.level == self.level] + [n for n, _ in self.ranges.conditions]
+        if any(self.curvature.moves(model.scalar[node]) for node in others):
+            raise Rejected("constraints or the domain restrict the variables")
+
+    def _inner(self) -> set[int]:
+        """Affine nodes of the table such that the root varies only with them."""
+        model, found, seen, stack = self.model, set(), {self.root}, [self.root]
+        while stack:
+            each = stack.pop()
+            if not self.curvature.moves(each):
+                continue
+            if self.curvature(each).affine:
+                found.add(each)
+                continue
+            inside = model.table.arguments[each]
+            if model.table.operation[each] == "var":
+                inside = tuple(model.scalar[c] for c in model.nodes[model.table.value[each]].children)
+            stack += set(inside) - seen
+            seen |= set(inside)
+        return found
+
     # ---- bounds of the Hessian ----
 
     def _bounds(self, above: bool) -> dict[int, list[Range]]:
@@ -221,6 +289,11 @@ class Judge:
 
     def _of_piece(self, piece: Piece, names: Mapping[int, tuple[int, ...]], above: bool) -> dict[int, Field]:
         bend = piece.bend(self.ranges)
+        if piece.form is not None:
+            matrix, symbol = piece.form
+            spectrum = self._form(matrix)
+            upper = spectrum.greatest() if above or not bend.whole.nonnegative else INF
+            return {symbol: Field((), [bend.whole * Range(spectrum.least(), upper)])}
         if piece.inner is None:
             return {k: Field((), [bend.whole]) for k in self.own}
         separable = self._separable(piece.inner, bend, names)
@@ -256,70 +329,25 @@ class Judge:
         own = dict(zip(leaf.labels, names[leaf.symbol], strict=True))
         return {leaf.symbol: Field(tuple(own[a] for a in bend.labels), bend.values)}
 
-    def _spectrum(self, inner: int) -> _Spectrum:
+    def _form(self, symbol: int) -> FormSpectrum:
+        """Of K + K' for an array of data."""
+        if symbol not in self._forms:
+            data = self.model.symbols[symbol]
+            self._forms[symbol] = FormSpectrum(of_form(data.values or (), data.sizes[0]))
+        found = self._forms[symbol]
+        found.hint = next((h for h in self._form_hints if found.is_meant(h)), {})
+        return found
+
+    def _spectrum(self, inner: int) -> Spectrum:
         """Of the matrix of an affine node, with what the proof says of it."""
         if inner not in self._spectra:
             try:
-                self._spectra[inner] = _Spectrum(*self.maps.matrix(inner))
+                self._spectra[inner] = Spectrum(*self.maps.matrix(inner))
             except TooLarge:
-                self._spectra[inner] = _Listed(self.maps.norm_above(inner))
+                self._spectra[inner] = Listed(self.maps.norm_above(inner))
         found = self._spectra[inner]
         found.hint = next((h for h in self._hints if found.is_meant(h)), {})
         return found
-
-
-class _Spectrum:
-    """Bounds of the eigenvalues of A'A, proved when they are first asked for; A is a matrix times a number."""
-
-    def __init__(self, matrix: Matrix, scale: fmpq):
-        self._matrix = matrix
-        self._unit = scale**2
-        self.hint: Mapping[str, fmpq] = {}
-        whole = matrix.spectrum
-        self._proved = {} if whole is None else {"least": whole[0] * self._unit, "greatest": whole[1] * self._unit}
-
-    def is_meant(self, hint: Mapping[str, fmpq]) -> bool:
-        """Whether what a proof says is about this matrix, by its size and the sum of the squares of its entries."""
-        trace = self._matrix.trace * self._unit
-        sizes = hint["rows"] == len(self._matrix.rows) and hint["columns"] == self._matrix.columns
-        return sizes and abs(hint["trace"] - trace) <= _NEAR * trace
-
-    def least(self, nonzero: bool = False) -> fmpq:
-        """Of the least one; with `nonzero`, and a matrix with more columns than rows, of the least of AA'."""
-        if self._matrix.wide and not nonzero:
-            return fmpq(0)
-        known, wanted = self._proved.get("least", fmpq(0)), self.hint.get("least", fmpq(0))
-        if wanted > known:
-            self._matrix.require_least(wanted / self._unit)
-            known = self._proved["least"] = wanted
-        return known
-
-    def greatest(self) -> fmpq:
-        known, wanted = self._proved.get("greatest"), self.hint.get("greatest")
-        if known is None or (wanted is not None and wanted < known):
-            if wanted is None:
-                wanted = self._matrix.norm_above * self._unit
-            else:
-                self._matrix.require_greatest(wanted / self._unit)
-            known = self._proved["greatest"] = wanted
-        return known
-
-
-class _Listed(_Spectrum):
-    """Bounds where the matrix is too large to be formed: 0 and the product of two norms."""
-
-    def __init__(self, norm: fmpq):
-        self._norm = norm
-        self.hint = {}
-
-    def is_meant(self, hint: Mapping[str, fmpq]) -> bool:
-        return False
-
-    def least(self, nonzero: bool = False) -> fmpq:
-        return fmpq(0)
-
-    def greatest(self) -> fmpq:
-        return self._norm
 
 
 def _below(model: Model, node: int) -> set[int]:

@@ -76,6 +76,7 @@ BALLS: dict[str, Callable[..., arb]] = {
     "xlogx": _ball_xlogx,
     "sign": _ball_sign,
     "step": _ball_step,
+    "side": lambda x: arb(1) if x > 0 else arb(-1) if x < 0 else arb.nan(),
     "huber": _ball_huber,
     "relative_entropy": _ball_relative_entropy,
     "pow": _ball_pow,
@@ -104,6 +105,8 @@ def exact(operation: str, parts: list[fmpq]) -> fmpq | None:
     [x] = parts
     if operation == "abs":
         return abs(x)
+    if operation == "side":
+        return None if x == 0 else sign_of(x)
     if operation in ("sign", "step"):
         return sign_of(x) if operation == "sign" else (sign_of(x) + 1) / 2
     return _SPECIAL.get((operation, int(x))) if x in (0, 1) else None

@@ -8,7 +8,9 @@ from typing import Any
 
 from flint import fmpq
 
-from bileveldsl.certify.check.composition import composition_of, require_convex_region
+from bileveldsl.certify.check import pl_proximal
+from bileveldsl.certify.check.composition import composition_of
+from bileveldsl.certify.check.convex_domain import convex_region, require_convex_region
 from bileveldsl.certify.check.goals import PL, Bend, Context, bend, kind_name, pl
 from bileveldsl.certify.check.kinds import kind_of
 from bileveldsl.certify.check.ranges import ZERO
@@ -169,20 +171,27 @@ def _stronger(claim: Claim) -> tuple[fmpq, Any]:
 
 
 def _check_pl(context: Context, claim: Claim, root: int) -> None:
-    """The inequality is one of functions on the whole space, and says little of a constrained follower."""
+    """The inequality on the whole space or, of a follower whose variables are bounded, the proximal one."""
     own, table = context.own, context.table
-    if claim.y != "all":
-        raise Rejected("the inequality is one of functions on the whole space")
     if any(c.level == context.level and table.variables([c.node]) & set(own) for c in context.problem.constraints):
-        raise Rejected("the follower is constrained")
+        raise Rejected("the follower has constraints other than bounds")
+    goal = PL(root, own, claim.constant or ZERO)
     if claim.proved:
         constant, proof = _stronger(claim)
-        if constant < (claim.constant or ZERO):
+        if constant < goal.mu:
             raise Rejected("what is proved is not stronger than the claim")
-        pl(context, root, own, constant, proof)
+        if claim.y == "all":
+            pl(context, root, own, constant, proof)
+        else:
+            pl_proximal.check(context, PL(root, own, constant), proof)
+    elif claim.y == "all":
+        kind_of(claim.proof, "pl refutation")(context, goal, claim.proof)
     else:
-        kind_of(claim.proof, "pl refutation")(context, PL(root, own, ZERO), claim.proof)
-    _check_upper(context, claim, PL(root, own, claim.constant or ZERO))
+        pl_proximal.check_refutation(context, goal, claim.proof)
+    if claim.y == "all":
+        _check_upper(context, claim, goal)
+    elif claim.constant_upper is not None:
+        pl_proximal.check_upper(context, goal, claim.constant_upper, claim.proof_upper)
 
 
 def _check_penalty(problem: Problem, claim: Claim) -> None:
@@ -240,7 +249,7 @@ def _pairs(claim: Claim, constraints: Sequence[Constraint]) -> Iterator[tuple[Co
 
 
 def _prove_constraint(context: Context, constraint: Constraint, proof: Any) -> None:
-    require_convex_region(context, context.own)
+    context = convex_region(context)
     if constraint.relation == "<= 0":
         bend(context, constraint.node, context.own, 1, ZERO, proof)
         return

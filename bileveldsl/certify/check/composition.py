@@ -20,7 +20,7 @@ from bileveldsl.certify.check.goals import Bend, Context
 from bileveldsl.certify.check.polynomials import normal_form, polynomials, ring
 from bileveldsl.certify.check.quadratic import definiteness, is_nonnegative_quadratic
 from bileveldsl.certify.check.ranges import ONE, at_most, number
-from bileveldsl.certify.check.reading import Condition, record
+from bileveldsl.certify.check.reading import record
 from bileveldsl.certify.check.second import FewArguments
 from bileveldsl.certify.check.shapes import Shape, exponential_shape, power_shape, shape, sign
 from bileveldsl.certify.check.terms import Rejected
@@ -69,31 +69,6 @@ def check(context: Context, goal: Bend, proof: dict[str, Any]) -> None:
     found = composition(goal.root)
     if not (found.convex if goal.sign > 0 else found.concave):
         raise Rejected(f"the rules of composition do not show the function {'convex' if goal.sign > 0 else 'concave'}")
-
-
-def require_convex_region(context: Context, own: Sequence[int]) -> None:
-    """Rejects unless the conditions are met on a set that is convex in the own variables.
-
-    Each condition is judged where those on earlier nodes hold, which is shown to be a convex set before.
-    """
-    shown: list[Condition] = []
-    for condition in sorted(context.conditions, key=lambda c: c.node):
-        if context.table.dependent([condition.node], own):
-            _require_convex(Composition(context.only(shown), own), condition)
-        shown.append(condition)
-
-
-def _require_convex(composition: Composition, condition: Condition) -> None:
-    found, r = composition(condition.node), composition.ranges(condition.node)
-    above, below = r.nonnegative and found.concave, r.nonpositive and found.convex
-    holds = {
-        "> 0": r.positive or found.concave,
-        ">= 0": r.nonnegative or found.concave or composition.is_definite(condition.node),
-        "!= 0": r.positive or r.negative or above or below,
-        "in [-1, 1]": found.affine or (at_most(-ONE, r.lo) and at_most(r.hi, ONE)),
-    }
-    if not r.defined or not holds[condition.relation]:
-        raise Rejected(f"the domain, where an expression is {condition.relation}, may not be convex")
 
 
 def composition_of(context: Context, own: Sequence[int]) -> Composition:

@@ -8,7 +8,8 @@ are replaced; it may be taken in [-22/7, 22/7], which is longer than a turn. The
 ``[k, "p/q"]`` cuts variable k (atom -1 - k where k < 0), the part below it comes next and then the part above; ``0`` is
 a leaf.
 
-A leaf holds if the Hessian is semidefinite over it by its ranges or as a polynomial of them, or if a condition of the
+A leaf holds if the Hessian is semidefinite over it by its ranges (those of `tails`, where a side of the box has no end,
+among them) or as a polynomial of them, or if a condition of the
 region fails all over it; it may be bisected further, a bounded number of times.
 """
 
@@ -27,6 +28,7 @@ from bileveldsl.certify.check.matrices import range_matrix_is_semidefinite
 from bileveldsl.certify.check.polynomials import polynomials, ring
 from bileveldsl.certify.check.ranges import INF, WHOLE, Range, at_most, greatest, least, number
 from bileveldsl.certify.check.reading import boolean, position, rational, read_nodes, record, sequence
+from bileveldsl.certify.check.tails import Tails
 from bileveldsl.certify.check.tensors import Tensor
 from bileveldsl.certify.check.terms import Rejected, Table
 
@@ -44,8 +46,12 @@ Entries = dict[tuple[int, int], int]
 
 def check(context: Context, goal: Bend, proof: dict[str, Any]) -> None:
     """Returns if the trees of a proof show the goal; raises Rejected if they do not."""
+    check_entries(context, goal, hessian(context.table, goal.root, goal.own), proof)
+
+
+def check_entries(context: Context, goal: Bend, found: Entries, proof: dict[str, Any]) -> None:
+    """The same, the second derivatives being given."""
     table = context.table
-    found = hessian(table, goal.root, goal.own)
     entries = {place: node if goal.sign > 0 else table.negate(node) for place, node in found.items()}
     blocks = [record(b, {"rows", "atoms", "tree"}) for b in sequence(record(proof, {"kind", "blocks"})["blocks"])]
     group: dict[int, int] = {}
@@ -74,7 +80,7 @@ class _Block:
         self._box: Box = dict(context.interior)
         self._plain: list[tuple[int, int]] = []
         self._known = context.known
-        roots = list(entries.values())
+        roots = self._with_known(list(entries.values()), lambda nodes: _flattened(context.table, nodes))
         for data in sequence(atoms, _ATOMS):
             roots = self._with_atom(roots, record(data, {"nodes", "periodic"}))
         roots = self._with_known(roots, lambda nodes: _flattened(context.table, nodes))
@@ -84,6 +90,7 @@ class _Block:
         self._conditions = [c for c in context.conditions if context.table.variables([c.node]) & set(self._used)]
         generators = self._tensor.generators if self._tensor else []
         self._matrix = Enclosure(context.table, [*roots, *generators], self._known)
+        self._tails = Tails(context.table, roots, self._known)
         matrices = len(self._tensor.coefficients) if self._tensor else 0
         self._cost = 1 + matrices // 16 + (len(self._matrix.nodes) + size**3) // 200
         self._tests = Enclosure(context.table, [c.node for c in self._conditions])
@@ -200,6 +207,7 @@ class _Block:
             return True
         values = self._matrix(box)
         generators = values[len(self._places) :]
+        values = self._tails(box, values[: len(self._places)])
         zero = number(0)
         rows = [[zero] * self._size for _ in range(self._size)]
         for (i, j), range_ in zip(self._places, values, strict=False):
@@ -217,15 +225,14 @@ class _Block:
 
 
 def _flattened(table: Table, roots: list[int]) -> list[int]:
-    """The nodes with products within products written as one, so that equal factors meet as a power."""
+    """The nodes with products within products written as one, and equal factors of it as a power."""
     made: dict[int, int] = {}
     for node in table.reachable(roots):
         arguments = [made[a] for a in table.arguments[node]]
-        nested = table.operation[node] == "*" and any(table.operation[a] == "*" for a in arguments)
-        if nested:
+        if table.operation[node] == "*" and _is_open(table, arguments):
             inner = [table.arguments[a] if table.operation[a] == "*" else (a,) for a in arguments]
             factors = [factor for part in inner for factor in part]
-            made[node] = table.mul(factors if len(factors) <= _FACTORS else arguments)
+            made[node] = table.mul(_powers(table, factors) if len(factors) <= _FACTORS else arguments)
         elif tuple(arguments) == table.arguments[node]:
             made[node] = node  # as it is: conditions speak of nodes as they are
         elif table.operation[node] == "*":
@@ -237,6 +244,28 @@ def _flattened(table: Table, roots: list[int]) -> list[int]:
         else:
             made[node] = table.call(table.operation[node], arguments)
     return [made[root] for root in roots]
+
+
+def _is_open(table: Table, factors: list[int]) -> bool:
+    """Whether there are products among factors, or powers of one base."""
+    bases = [_based(table, f)[0] for f in factors]
+    return len(set(bases)) < len(bases) or any(table.operation[f] == "*" for f in factors)
+
+
+def _powers(table: Table, factors: list[int]) -> list[int]:
+    exponents: dict[int, fmpq] = {}
+    for factor in factors:
+        base, exponent = _based(table, factor)
+        exponents[base] = exponents.get(base, fmpq(0)) + exponent
+    return [table.power(base, exponent) for base, exponent in exponents.items()]
+
+
+def _based(table: Table, node: int) -> tuple[int, fmpq]:
+    """The base and the exponent of a power that has a value wherever its base has one; else the node itself."""
+    value = table.value[node]
+    if table.operation[node] == "^" and value.q == 1 and value > 0:
+        return table.arguments[node][0], value
+    return node, fmpq(1)
 
 
 def _fails(r: Range, relation: str) -> bool:

@@ -16,8 +16,11 @@ from bileveldsl.certify.check.terms import Rejected, Table
 _SHORT = 8  # factors up to which the product of all others is written out
 
 
-def gradient(table: Table, root: int, variables: Sequence[int]) -> list[int]:
+def gradient(table: Table, root: int, variables: Sequence[int], kinks: bool = False) -> list[int]:
     """The derivative of a node in each of some variables (indices).
+
+    With `kinks` that of max, min and abs is the one of a side, written by "side": the sign of its argument, whose value
+    at 0 is not said. Without them only the slope of abs is known, by "sign", which has none.
 
     Examples
     --------
@@ -36,15 +39,17 @@ def gradient(table: Table, root: int, variables: Sequence[int]) -> list[int]:
         adjoint = shares[node][0] if len(received) == 1 else table.add(received)
         if table.number(adjoint) == 0:
             continue
-        for child, slope in _slopes(table, node, moving):
+        for child, slope in _kinked(table, node, moving) if kinks else slopes_of(table, node, moving):
             share = adjoint if slope is None else table.mul([adjoint, slope])
             if table.number(share) != 0:
                 shares.setdefault(child, []).append(share)
     return [table.add(shares.get(table.var(index), [])) for index in variables]
 
 
-def hessian(table: Table, root: int, variables: Sequence[int]) -> dict[tuple[int, int], int]:
+def hessian(table: Table, root: int, variables: Sequence[int], kinks: bool = False) -> dict[tuple[int, int], int]:
     """The second derivatives by positions i <= j among the variables; entries that are zero are left out.
+
+    With `kinks` those of one side of what has kinks.
 
     Examples
     --------
@@ -53,19 +58,56 @@ def hessian(table: Table, root: int, variables: Sequence[int]) -> dict[tuple[int
     >>> list(hessian(table, table.mul([x, y]), [0, 1]))
     [(0, 1)]
     """
-    key = ("hessian", root, tuple(variables))
+    key = ("hessian", root, tuple(variables), kinks)
     if key in table.memo:
         return dict(table.memo[key])
-    entries = {}
-    for i, slope in enumerate(gradient(table, root, variables)):
-        for k, entry in enumerate(gradient(table, slope, variables[i:])):
-            if table.number(entry) != 0:
-                entries[i, i + k] = entry
+    entries = jacobian(table, gradient(table, root, variables, kinks), variables, kinks)
     table.memo[key] = dict(entries)
     return entries
 
 
-def _slopes(table: Table, node: int, moving: set[int]) -> Iterator[tuple[int, int | None]]:
+def jacobian(
+    table: Table, slopes: Sequence[int], variables: Sequence[int], kinks: bool = False
+) -> dict[tuple[int, int], int]:
+    """The derivatives of the components of a gradient, as of `hessian`."""
+    entries = {}
+    for i, slope in enumerate(slopes):
+        for k, entry in enumerate(gradient(table, slope, variables[i:], kinks)):
+            if table.number(entry) != 0:
+                entries[i, i + k] = entry
+    return entries
+
+
+def _kinked(table: Table, node: int, moving: set[int]) -> Iterator[tuple[int, int | None]]:
+    operation, arguments = table.operation[node], table.arguments[node]
+    if operation == "side":
+        return
+    if operation == "abs":
+        yield arguments[0], table.call("side", arguments)
+    elif operation in ("max", "min"):
+        yield from _chosen(table, operation, arguments, moving)
+    else:
+        yield from slopes_of(table, node, moving)
+
+
+def _chosen(
+    table: Table, operation: str, arguments: tuple[int, ...], moving: set[int]
+) -> Iterator[tuple[int, int | None]]:
+    """The arguments with 1 for the one that is taken, 0 for all others: the first or the choice of the rest."""
+    half, taken = table.num(fmpq(1, 2)), table.num(1)
+    for k, argument in enumerate(arguments[:-1]):
+        rest = arguments[k + 1 :]
+        other = rest[0] if len(rest) == 1 else table.node(operation, rest)
+        ahead = table.add([argument, table.negate(other)] if operation == "max" else [other, table.negate(argument)])
+        side = table.call("side", [ahead])
+        if argument in moving:
+            yield argument, table.mul([taken, table.add([half, table.mul([half, side])])])
+        taken = table.mul([taken, table.add([half, table.mul([table.num(fmpq(-1, 2)), side])])])
+    if arguments[-1] in moving:
+        yield arguments[-1], taken
+
+
+def slopes_of(table: Table, node: int, moving: set[int]) -> Iterator[tuple[int, int | None]]:
     """The moving arguments of a node with the derivative of the node by each, None for 1."""
     operation, arguments = table.operation[node], table.arguments[node]
     if operation == "+":

@@ -230,6 +230,11 @@ def _sign(x: Range) -> Range:
     return Range(sign_of(x.lo), sign_of(x.hi), x.nonzero, x.defined)
 
 
+def _side(x: Range) -> Range:
+    """The sign of a number, at 0 whichever of the two serves."""
+    return Range(ONE if x.nonnegative else -ONE, -ONE if x.nonpositive and not x.nonnegative else ONE, True, x.defined)
+
+
 def _step(x: Range) -> Range:
     lo = ONE if x.positive else _HALF if x.nonnegative else ZERO
     hi = ZERO if x.negative else _HALF if x.nonpositive else ONE
@@ -327,6 +332,7 @@ FUNCTIONS: dict[str, Callable[..., Range]] = {
     "xlogx": _within(_xlogx, ZERO, INF, lambda x: x.nonnegative),
     "sign": _sign,
     "step": _step,
+    "side": _side,
     "huber": _huber,
     "relative_entropy": _relative_entropy,
     "pow": _pow,

@@ -118,7 +118,7 @@ def _interior(context: Context) -> dict[int, Range]:
 
 def bend(context: Context, root: int, own: Sequence[int], sign: int, shift: fmpq, proof: Any) -> None:
     """Returns if a proof shows the goal; raises Rejected if it does not."""
-    from bileveldsl.certify.check.composition import require_convex_region  # the kinds are built on this module
+    from bileveldsl.certify.check.convex_domain import require_convex_region  # the kinds are built on this module
     from bileveldsl.certify.check.kinds import kind_of
     from bileveldsl.certify.check.region import require_twice_differentiable
 
@@ -142,7 +142,7 @@ def pl(context: Context, root: int, own: Sequence[int], mu: fmpq, proof: Any) ->
     kind_of(proof, "pl")(deeper(context), PL(root, tuple(own), mu), proof)
 
 
-NONSMOOTH = frozenset({"composition", "sum", "stronger", "affine", "shift", "structure"})
+NONSMOOTH = frozenset({"composition", "sum", "stronger", "affine", "shift", "structure", "piecewise"})
 """Kinds that do not speak of second derivatives themselves: their parts are goals of their own."""
 
 

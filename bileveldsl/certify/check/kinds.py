@@ -18,6 +18,7 @@ BEND = {
     "stronger": "quadratic.check_stronger",
     "sos": "sos.check",
     "cover": "cover.check",
+    "piecewise": "piecewise.check",
     "affine": "reductions.check_affine",
 }
 POINTWISE = {"pointwise": "pointwise.check"}
@@ -27,7 +28,7 @@ REFUTED_STRONG = {
     "midpoint": "refutations.midpoint",
     "vanishing": "vanishing.check",
 }
-REFUTED_SMOOTH = {"steep": "steep.check"}
+REFUTED_SMOOTH = {"steep": "steep.check", "kink": "kink.check"}
 UPPER_STRONG = {"curvature": "refutations.bounds_modulus"}
 UPPER_SMOOTH = {"curvature": "refutations.bounds_lipschitz"}
 

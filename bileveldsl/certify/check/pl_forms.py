@@ -19,17 +19,17 @@ Rows = Sequence[Sequence[int]]
 LINE = Range(-INF, INF)
 
 
-def whole_space(context: Context, goal: PL) -> Context:
+def whole_space(context: Context, goal: PL, smooth: bool = True) -> Context:
     """`everywhere` for a goal that claims something: with a positive constant."""
     if goal.mu <= 0:
         raise Rejected("the constant is not positive")
-    return everywhere(context, goal.root, goal.own)
+    return everywhere(context, goal.root, goal.own, smooth)
 
 
-def everywhere(context: Context, root: int, own: tuple[int, ...]) -> Context:
+def everywhere(context: Context, root: int, own: tuple[int, ...], smooth: bool = True) -> Context:
     """The context without the conditions on own variables, once they are seen to hold for all own values.
 
-    Rejects unless own variables may take any real value and the function is smooth everywhere.
+    Rejects unless own variables may take any real value and the function is smooth everywhere, or at least defined.
     """
     if not own or len(set(own)) < len(own):
         raise Rejected("a function is of no variables, or of one twice")
@@ -49,7 +49,10 @@ def everywhere(context: Context, root: int, own: tuple[int, ...]) -> Context:
         if not r.defined or less(r.lo, limit.lo) or less(limit.hi, r.hi) or (limit.apart and not r.nonzero):
             raise Rejected("a condition may not hold for all own values")
     wide = context.only(free)
-    require_twice_differentiable(wide, root, own)
+    if smooth:
+        require_twice_differentiable(wide, root, own)
+    elif not enclose(context.table, [root], wide.box, wide.known)[0].defined:
+        raise Rejected("the function may not be defined on all of the region")
     return wide
 
 

@@ -26,8 +26,12 @@ _OWN = 1_000
 
 
 def check_strong(context: Context, goal: PL, proof: dict[str, Any]) -> None:
-    """A strongly convex function satisfies the inequality with its modulus."""
-    bend(whole_space(context, goal), goal.root, goal.own, 1, -goal.mu, record(proof, {"kind", "proof"})["proof"])
+    """A strongly convex function satisfies the inequality with its modulus, at a kink by every subgradient s.
+
+    The least value of g(y) + s'(z - y) + mu/2 |z - y|^2 over z, which is nowhere above g(z), is g(y) - |s|^2 / (2 mu).
+    """
+    inner = record(proof, {"kind", "proof"})["proof"]
+    bend(whole_space(context, goal, smooth=False), goal.root, goal.own, 1, -goal.mu, inner)
 
 
 def check_product(context: Context, goal: PL, proof: dict[str, Any]) -> None:
@@ -185,9 +189,12 @@ def check_minimizer(context: Context, goal: PL, proof: dict[str, Any]) -> None:
 
 
 def check_penalty(context: Context, goal: PL, proof: dict[str, Any]) -> None:
-    """sigma f + g with g strongly convex and f at least -L I bent: the Hessian is at least (constant - sigma L) I."""
+    """sigma f + g with g strongly convex and f at least -L I bent: the Hessian is at least (constant - sigma L) I.
+
+    Where there is none: g - constant/2 |y|^2 and f + L/2 |y|^2 are convex, and so sigma f + g is strongly convex.
+    """
     fields = record(proof, {"kind", "sigma", "constant", "lower", "L", "upper"})
-    context, table = whole_space(context, goal), context.table
+    context, table = whole_space(context, goal, smooth=False), context.table
     sigma = position(fields["sigma"], 10**7)
     constant, bound = rational(fields["constant"]), rational(fields["L"])
     r = context.box.get(sigma)

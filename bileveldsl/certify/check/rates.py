@@ -20,6 +20,7 @@ from bileveldsl.certify.check.terms import Rejected, Table
 
 _DEGREE = 10_000
 _ENTIRE = frozenset({"exp", "sin", "cos", "atan", "sinh", "cosh", "tanh", "softplus", "sigmoid", "abs"})
+_LIKE_IDENTITY = frozenset({"sin", "sinh", "tanh", "atan"})  # near 0
 _ZERO, _ONE = fmpq(0), fmpq(1)
 
 
@@ -35,6 +36,11 @@ class Growth:
         """Whether no limit point of the node itself is positive."""
         # Of a positive degree, a factor that may be 0 hides a lower degree, which may be positive too.
         return _less(self.degree, _ZERO) or self.sign < 0 or (self.degree == 0 and self.factor.hi <= 0)
+
+    @property
+    def diverges(self) -> bool:
+        """Whether the absolute value of the node grows without bound."""
+        return _less(_ZERO, self.degree) and self.sign != 0
 
     @property
     def sign(self) -> int:
@@ -80,6 +86,10 @@ def _growth(table: Table, node: int, parts: list[Growth], t: int) -> Growth:
         return _power(parts[0], value)
     if operation in ("pi", "e"):
         return _of(_ZERO, FUNCTIONS[operation]())
+    if operation in ("max", "min"):
+        return _greatest(operation, parts)
+    if operation == "side" and parts[0].sign:
+        return _of(_ZERO, Range(fmpq(parts[0].sign), fmpq(parts[0].sign)))
     if operation in _ENTIRE or operation == "log":
         return _function(operation, parts[0])
     raise Rejected(f"the growth of {operation} along a ray is not known")
@@ -111,6 +121,15 @@ def _sum(parts: Sequence[Growth]) -> Growth:
     for part in highest[1:]:
         factor = factor + part.factor
     return _of(degree, factor)
+
+
+def _greatest(operation: str, parts: Sequence[Growth]) -> Growth:
+    """Of max and min: beside the highest power of t, what has a lower one is 0 in the limit."""
+    if any(isinstance(part.degree, float) for part in parts):
+        raise Rejected("the growth of the greatest of some along the ray is not known")
+    degree = max(part.degree for part in parts)
+    factors = [part.factor if part.degree == degree else Range(_ZERO, _ZERO) for part in parts]
+    return _of(degree, FUNCTIONS[operation](*factors))
 
 
 def _product(parts: Sequence[Growth]) -> Growth:
@@ -148,6 +167,10 @@ def _power(base: Growth, exponent: fmpq) -> Growth:
 
 
 def _function(operation: str, u: Growth) -> Growth:
+    if operation == "abs" and not isinstance(u.degree, float):
+        return _of(u.degree, FUNCTIONS[operation](u.factor))
+    if operation in _LIKE_IDENTITY and _less(u.degree, _ZERO):
+        return u
     if not _less(_ZERO, u.degree):
         limit = u.factor if u.degree == 0 else Range(_ZERO, _ZERO)
         if operation == "log" and not limit.lo > 0:

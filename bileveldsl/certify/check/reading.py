@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from flint import fmpq
 
+from bileveldsl.certify.check.domains import Said, multiples, plain
 from bileveldsl.certify.check.ranges import INF, End, less
 from bileveldsl.certify.check.terms import BINARY, CONSTANTS, DIGITS, MANY, UNARY, Rejected, Table
 
@@ -45,7 +46,7 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Condition:
-    """What must hold for the functions to be defined."""
+    """What must hold for the functions to be defined; `domains.plain` says how it is put."""
 
     node: int
     relation: str
@@ -95,8 +96,11 @@ def read(statement: Any) -> Problem:
         variables,
         functions,
         tuple(_constraint(c, numbers) for c in sequence(whole["constraints"])),
-        tuple(_condition(c, numbers) for c in sequence(whole["conditions"])),
+        (),
     )
+    said = plain(table, [_condition(c, numbers) for c in sequence(whole["conditions"])])
+    said += [pair for pair in multiples(table, said, problem.nodes) if pair not in said]
+    problem = replace(problem, conditions=tuple(Condition(*pair) for pair in said))
     return narrowed(problem, whole.get("narrowing", []))
 
 
@@ -114,9 +118,9 @@ def _constraint(data: Any, numbers: list[int]) -> Constraint:
     return Constraint(text(fields["label"]), text(fields["level"]), _at(numbers, fields["node"]), relation)
 
 
-def _condition(data: Any, numbers: list[int]) -> Condition:
+def _condition(data: Any, numbers: list[int]) -> Said:
     fields = record(data, {"node", "relation"})
-    return Condition(_at(numbers, fields["node"]), one_of(fields["relation"], CONDITIONS))
+    return _at(numbers, fields["node"]), one_of(fields["relation"], CONDITIONS)
 
 
 # ---- nodes ----------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -11,6 +11,7 @@ from flint import arb, ctx, fmpq
 from bileveldsl.certify.check.derivatives import hessian
 from bileveldsl.certify.check.enclosures import PRECISIONS, ball, exact, is_sharp
 from bileveldsl.certify.check.goals import Bend, Context
+from bileveldsl.certify.check.ranges import ZERO, Range, at_most, less, lower, upper
 from bileveldsl.certify.check.reading import point, record
 from bileveldsl.certify.check.region import require_feasible, require_smooth_at
 from bileveldsl.certify.check.terms import Rejected
@@ -18,18 +19,20 @@ from bileveldsl.certify.check.terms import Rejected
 
 def not_convex(context: Context, goal: Bend, proof: Any) -> None:
     """The curvature along a direction is negative at a feasible point."""
-    if not quotient(context, goal, proof) < 0:
+    if not less(quotient(context, goal, proof, ZERO).hi, ZERO):
         raise Rejected("the curvature is not negative at the point")
 
 
 def not_strongly_convex(context: Context, goal: Bend, proof: Any) -> None:
     """The curvature along a direction is not positive at a feasible point."""
-    if not quotient(context, goal, proof) <= 0:
+    if not at_most(quotient(context, goal, proof, ZERO).hi, ZERO):
         raise Rejected("the curvature may be positive at the point")
 
 
-def quotient(context: Context, goal: Bend, proof: Any) -> Any:
-    """v'Hv / v'v, exact or a ball, at a feasible point around which the function is twice continuously differentiable.
+def quotient(context: Context, goal: Bend, proof: Any, *limits: fmpq) -> Range:
+    """The range of v'Hv / v'v at a feasible point around which the function is twice continuously differentiable.
+
+    It is so small that it tells the value from some numbers, where these are not the value.
 
     The Hessian is continuous there and the boxes have room in the direction, if perhaps on one side only, so that
     there are points inside, as near as one likes, with nearly the same curvature.
@@ -46,28 +49,31 @@ def quotient(context: Context, goal: Bend, proof: Any) -> Any:
     require_feasible(context, at)
     own = sorted(moving)
     require_smooth_at(context, goal.root, own, at)
-    return _quotient(context, goal.root, own, at, moving)
+    return _quotient(context, goal.root, own, at, moving, limits)
 
 
 def _quotient(
-    context: Context, root: int, own: list[int], at: Mapping[int, fmpq], direction: Mapping[int, fmpq]
-) -> fmpq | arb:
-    entries = hessian(context.table, root, own)
+    context: Context, root: int, own: list[int], at: Mapping[int, fmpq], direction: Mapping[int, fmpq],
+    limits: Sequence[fmpq],
+) -> Range:  # fmt: skip
+    entries = hessian(context.table, root, own, True)
     square = reduce(lambda a, b: a + b, [v * v for v in direction.values()])
     weights = [direction[own[i]] * direction[own[j]] * (1 if i == j else 2) / square for i, j in entries]
     values = [exact(context.table, node, at) for node in entries.values()]
     known = [value for value in values if value is not None]
     if len(known) == len(values):
-        return sum((w * value for w, value in zip(weights, known, strict=True)), fmpq(0))
+        value = sum((w * value for w, value in zip(weights, known, strict=True)), fmpq(0))
+        return Range(value, value)
     for precision in PRECISIONS:
         with ctx.workprec(precision):
             balls = ball(context.table, list(entries.values()), at, precision)
             total = sum((arb(w) * b for w, b in zip(weights, balls, strict=True)), arb(0))
-        if is_sharp(total):
+            found = Range(lower(total), upper(total))
+        if found.finite and not any(found.contains(limit) for limit in limits):
             break
-    if not total.is_finite():
+    if not found.finite:
         raise Rejected("the curvature is not defined at the point")
-    return total
+    return found
 
 
 def midpoint(context: Context, goal: Bend, proof: Any) -> None:
@@ -105,11 +111,12 @@ def _excess(context: Context, root: int, *line: Mapping[int, fmpq]) -> Any:
 
 def bounds_modulus(context: Context, goal: Bend, constant: fmpq, proof: Any) -> None:
     """No modulus of strong convexity exceeds a constant: v'Hv <= constant v'v somewhere."""
-    if not quotient(context, goal, proof) <= constant:
+    if not at_most(quotient(context, goal, proof, constant).hi, constant):
         raise Rejected("the curvature may exceed the constant at the point")
 
 
 def bounds_lipschitz(context: Context, goal: Bend, constant: fmpq, proof: Any) -> None:
     """No Lipschitz constant of the gradient is less than a constant: |v'Hv| >= constant v'v somewhere."""
-    if not abs(quotient(context, goal, proof)) >= constant:
+    r = quotient(context, goal, proof, constant, -constant)
+    if less(r.lo, constant) and less(-constant, r.hi):
         raise Rejected("the curvature may be smaller than the constant at the point")

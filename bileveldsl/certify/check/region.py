@@ -7,6 +7,7 @@ from typing import Any
 
 from flint import fmpq
 
+from bileveldsl.certify.check.domains import natural, plain
 from bileveldsl.certify.check.elementary import FUNCTIONS
 from bileveldsl.certify.check.enclosures import PRECISIONS, Enclosure, ball, enclose, exact, is_sharp
 from bileveldsl.certify.check.goals import CONDITIONS, Context, boxes
@@ -38,17 +39,22 @@ def require_smooth(
 ) -> None:
     """Rejects unless a node is twice continuously differentiable in `own` at every point of a box."""
     enclosure = Enclosure(table, [root], known)
-    ranges = dict(zip(enclosure.nodes, enclosure.all(box), strict=True))
+    require_smooth_by(table, root, own, dict(zip(enclosure.nodes, enclosure.all(box), strict=True)))
+
+
+def require_smooth_by(table: Table, root: int, own: Sequence[int], ranges: Mapping[int, Range]) -> None:
+    """The same where the ranges of all nodes are given."""
     moving = table.dependent([root], own)
     for node in moving:
         operation, value = table.operation[node], table.value[node]
         arguments = [ranges[child] for child in table.arguments[node]]
         moves = [child in moving for child in table.arguments[node]]
-        if not _is_smooth(operation, value, arguments, moves):
+        if not is_smooth(operation, value, arguments, moves):
             raise Rejected(f"{operation} may not be twice differentiable on all of the interior")
 
 
-def _is_smooth(operation: str, value: object, arguments: list[Range], moves: list[bool]) -> bool:
+def is_smooth(operation: str, value: object, arguments: list[Range], moves: list[bool]) -> bool:
+    """Whether an operation is twice continuously differentiable for arguments in some ranges, where they move."""
     if operation in _SMOOTH:
         return True
     if not all(a.defined for a in arguments):
@@ -67,6 +73,14 @@ def _is_smooth(operation: str, value: object, arguments: list[Range], moves: lis
         return less(fmpq(-1), first.lo) and less(first.hi, fmpq(1))
     if operation == "tan":
         return FUNCTIONS["tan"](first).defined
+    if operation in ("max", "min"):
+        ahead = list(enumerate(arguments if operation == "max" else [-a for a in arguments]))
+        return any(all(i == j or less(b.hi, a.lo) for j, b in ahead) for i, a in ahead)
+    if operation == "huber":
+        threshold = arguments[1]
+        inside = less(-threshold.lo, first.lo) and less(first.hi, threshold.lo)
+        beyond = less(threshold.hi, first.lo) or less(first.hi, -threshold.hi)
+        return not moves[1] and threshold.nonnegative and (inside or beyond)
     if operation == "relative_entropy":
         return arguments[1].positive and (first.positive or (first.nonnegative and not moves[0]))
     return False
@@ -78,11 +92,21 @@ def _is_smooth(operation: str, value: object, arguments: list[Range], moves: lis
 def context_of(problem: Problem, own: Sequence[int], roots: Sequence[int], level: str = "") -> Context:
     """Where a claim about some nodes is made: the boxes, and the conditions that may come from these nodes.
 
-    A condition on what only occurs in other functions is left out, which makes the region larger.
+    A condition on what only occurs in other functions is left out, which makes the region larger. The leader's
+    functions are judged where they have a value, which no condition of the statement says.
     """
     here = set(problem.table.reachable(roots)) if problem.conditions else set()
     conditions = tuple(c for c in problem.conditions if c.node in here or c.node not in problem.nodes)
+    if level == "upper":
+        conditions += tuple(c for c in natural_domain(problem, roots) if c not in conditions)
     return Context(problem, tuple(own), boxes(problem, conditions), conditions, level)
+
+
+def natural_domain(problem: Problem, roots: Sequence[int]) -> list[Condition]:
+    """What must hold for nodes to have a value, but for what their boxes show."""
+    free, table = boxes(problem, ()), problem.table
+    open_ = [said for said in natural(table, roots) if not _holds_on(problem, Condition(*said), free)]
+    return [Condition(*said) for said in plain(table, open_)]
 
 
 def is_everything(problem: Problem, own: Sequence[int]) -> bool:
@@ -110,7 +134,15 @@ def _within(r: Range, relation: str) -> bool:
 
 
 def require_feasible(context: Context, point: Mapping[int, fmpq]) -> None:
-    """Rejects unless a point lies in all bounds, satisfies the conditions with room, and the level's constraints.
+    """Rejects unless a point lies in all bounds, satisfies the conditions with room, and the level's constraints."""
+    require_inside(context, point)
+    for constraint in context.problem.constraints:
+        if constraint.level == context.level and not _holds_at(context, constraint.node, constraint.relation, point):
+            raise Rejected(f"the point does not satisfy the constraint {constraint.label[:60]}")
+
+
+def require_inside(context: Context, point: Mapping[int, fmpq]) -> None:
+    """Rejects unless a point lies in all bounds and satisfies the conditions with room.
 
     Every condition of the statement counts, and what has no value has to occur in none of them.
     """
@@ -121,9 +153,6 @@ def require_feasible(context: Context, point: Mapping[int, fmpq]) -> None:
     for condition in problem.conditions:
         if not _holds_at(context, condition.node, _STRICT[condition.relation], point):
             raise Rejected("the point does not satisfy a condition with room around it")
-    for constraint in problem.constraints:
-        if constraint.level == context.level and not _holds_at(context, constraint.node, constraint.relation, point):
-            raise Rejected(f"the point does not satisfy the constraint {constraint.label[:60]}")
 
 
 _STRICT = {"> 0": "> 0", ">= 0": "> 0", "!= 0": "!= 0", "in [-1, 1]": "in (-1, 1)"}

@@ -1,53 +1,61 @@
-"""Curvature without a bound: along a ray that stays in the region, v'Hv is a polynomial that is not constant."""
+"""Curvature without a bound: along a ray that stays in the region, v'Hv grows.
+
+The proof is ``{"kind": "steep", "point": {...}, "ray": {...}, "direction": {...}}``, the ray being the points
+``point + t ray`` for t >= 0. With a further field ``"toward": {...}`` they are ``point + t ray + toward / t`` for
+t >= 1, which come near the point in some variables without reaching it. With ``"turn": "p/q"`` only those of
+t = p/q + 2 pi k, k = 0, 1, ..., are looked at, where sines and cosines of whole multiples of t have one value.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flint import fmpq
+from flint import fmpq, fmpq_mpoly
 
-from bileveldsl.certify.check.derivatives import hessian
 from bileveldsl.certify.check.goals import Bend, Context
 from bileveldsl.certify.check.polynomials import polynomial, ring
-from bileveldsl.certify.check.ranges import INF
-from bileveldsl.certify.check.reading import point, record
-from bileveldsl.certify.check.region import require_twice_differentiable
-from bileveldsl.certify.check.terms import Rejected
+from bileveldsl.certify.check.rates import growth
+from bileveldsl.certify.check.rays import curvature, read_ray
+from bileveldsl.certify.check.reading import rational, record
+from bileveldsl.certify.check.terms import Rejected, Table
 
 
 def check(context: Context, goal: Bend, proof: Any) -> None:
-    """Shows that the Hessian of a node has no bound on the region."""
-    fields = record(proof, {"kind", "point", "ray", "direction"})
-    count = len(context.problem.variables)
-    start, ray, direction = (point(fields[name], count) for name in ("point", "ray", "direction"))
+    """Returns if a ray shows that no bound of the Hessian holds on the region; raises Rejected if it does not.
+
+    A polynomial in t that is not constant has no bound, and neither has what grows like a positive power of t or
+    faster: where its limit points, divided by the power, are all of one sign.
+    """
+    fields = record(proof, {"kind", "point", "ray", "direction"}, {"turn", "toward"})
     table = context.table
-    _require_within(context, start, ray)
-    require_twice_differentiable(context, goal.root, goal.own)
-    places = {index: k for k, index in enumerate(goal.own)}
-    if not direction or any(index not in places for index in direction):
-        raise Rejected("the direction is not one of the own variables")
-    [t] = ring(1).gens()
-    line = {table.var(k): value + ray.get(k, fmpq(0)) * t for k, value in start.items()}
-    total = t - t
-    for (i, j), entry in hessian(table, goal.root, list(goal.own)).items():
-        weight = direction.get(goal.own[i], fmpq(0)) * direction.get(goal.own[j], fmpq(0)) * (1 if i == j else 2)
-        if weight != 0:
-            value = polynomial(table, entry, line)
-            if value is None:
-                raise Rejected("the curvature is no polynomial along the ray")
-            total += weight * value
-    if total.is_constant():
-        raise Rejected("the curvature does not grow along the ray")
+    ray = read_ray(context, fields["point"], fields["ray"], fields.get("toward", {}))
+    bend = curvature(context, goal, ray, fields["direction"])
+    if "turn" in fields:
+        bend = _at_turns(table, bend, ray.t, rational(fields["turn"]))
+    form = _polynomial(table, bend, ray.t)
+    if form is not None:
+        grows = not form.is_constant()
+    else:
+        grows = growth(table, bend, ray.t).diverges
+    if not grows:
+        raise Rejected("the curvature is not seen to grow along the ray")
 
 
-def _require_within(context: Context, start: dict[int, fmpq], ray: dict[int, fmpq]) -> None:
-    """The whole ray lies in the boxes, and no condition bounds what moves along it."""
-    if any(k not in start for k in range(len(context.problem.variables))):
-        raise Rejected("the point has no value for some variable")
-    for index, value in start.items():
-        box, step = context.box[index], ray.get(index, fmpq(0))
-        if not box.contains(value) or (step > 0 and box.hi != INF) or (step < 0 and box.lo != -INF):
-            raise Rejected("the ray leaves the region")
-    moving = {k for k, step in ray.items() if step != 0}
-    if any(context.table.variables([c.node]) & moving for c in context.conditions):
-        raise Rejected("a condition bounds what moves along the ray")
+def _polynomial(table: Table, node: int, t: int) -> fmpq_mpoly | None:
+    [generator] = ring(1).gens()
+    return polynomial(table, node, {table.var(t): generator})
+
+
+def _at_turns(table: Table, node: int, t: int, first: fmpq) -> int:
+    """A node for t in first + 2 pi k alone: the sine of m t + c, m whole, is the one of m first + c."""
+    values = {}
+    for each in table.reachable([node]):
+        if table.operation[each] in ("sin", "cos"):
+            [argument] = table.arguments[each]
+            form = _polynomial(table, argument, t)
+            if form is not None and form.total_degree() <= 1:
+                slope = form.to_dict().get((1,), fmpq(0))
+                if slope.q == 1:
+                    value = form.to_dict().get((0,), fmpq(0)) + slope * first
+                    values[each] = table.call(table.operation[each], [table.num(value)])
+    return table.substituted([node], values)[0]

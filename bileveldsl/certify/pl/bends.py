@@ -36,7 +36,7 @@ _FLAT = 1e-9  # an eigenvalue seen that is no more than that may well be 0
 def strong_convexity(question: Question) -> tuple[Fraction, Proof] | None:
     """A modulus mu > 0 of strong convexity with the proof that the Hessian is at least mu I."""
     plain = restated(question, {})
-    found = boxes.best_bounds(plain)
+    found = boxes.best_bounds(plain, smooth=False)
     if found.mu is not None and found.mu > 0 and found.mu_proof is not None:
         return found.mu, found.mu_proof
     if found.mu_seen <= _FLAT:

@@ -10,6 +10,7 @@ from typing import Any
 
 from flint import fmpq, fmpq_mpoly, fmpq_mpoly_ctx
 
+from bileveldsl.certify.clock import check
 from bileveldsl.certify.pl.bends import is_atom
 from bileveldsl.certify.scalars import Scalar, number, power, product, topological, total
 from bileveldsl.certify.statement import written
@@ -43,6 +44,7 @@ def expand(roots: Sequence[Scalar]) -> Expansion | None:
     for node in order:
         if node in made:
             continue
+        check()
         args = [made[a] for a in node.args]
         if node.op == "num":
             made[node] = context.constant(fmpq(node.value.numerator, node.value.denominator))

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from bileveldsl.certify import boxes
+from bileveldsl.certify.cover import scattered
 from bileveldsl.certify.pl.bends import Proof, diagonal, restated, semidefinite
 from bileveldsl.certify.pl.expansion import expand
-from bileveldsl.certify.pl.landscape import shortened
+from bileveldsl.certify.pl.landscape import Landscape, shortened, starts
 from bileveldsl.certify.pl.rules import Proved
 from bileveldsl.certify.pl.search import SHARES, Pair, climbed, largest
 from bileveldsl.certify.scalars import (
@@ -33,6 +34,8 @@ _OWN = 3
 _CORES = (Fraction(1), Fraction(1, 2), Fraction(1, 4), Fraction(1, 16))
 _TRIED = 2  # cores
 _RADII = (4, 16, 64)
+_DIRECTIONS = 192
+_TINY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,15 @@ def core_exterior_rule(question: Question, pair: Pair) -> Proved | None:
         return None
     centre = tuple(shortened(float(pair.q[i]), 1e-6) for i in question.own)
 
-    cores = list(islice(_cores(question, centre), _TRIED))
+    around = _Around(question, centre)
+    cores = [
+        (width, modulus, inside, around.most(width, modulus))
+        for width, modulus, inside in islice(_cores(question, centre), _TRIED)
+    ]
 
     def proved(mu: Fraction) -> Proof | None:
-        for width, modulus, inside in cores:
-            if modulus < mu:
+        for width, modulus, inside, most in cores:
+            if most < mu:
                 continue
             outside = conditions(question.root, question.own, centre, mu, modulus)
             for factor in _RADII:
@@ -83,8 +90,39 @@ def core_exterior_rule(question: Question, pair: Pair) -> Proved | None:
         return None
 
     if len(centre) == 1:
-        return largest(pair.ratio, proved, question, SHARES[2:])
-    return climbed(pair.ratio, proved, question)
+        return largest(pair.ratio, proved, SHARES[2:])
+    return climbed(min(pair.ratio, max((most for *_, most in cores), default=0.0)), proved)
+
+
+class _Around:
+    """Points about a centre, at which a constant is seen to be too large before it is tried to be proved."""
+
+    def __init__(self, question: Question, centre: Sequence[Fraction]):
+        own = list(question.own)
+        landscape = Landscape(question.root, own)
+        begun = starts(question)[::4]  # values of the other variables, each once
+        centres = begun.copy()
+        centres[:, own] = [float(c) for c in centre]
+        self.points = np.repeat(centres, _DIRECTIONS, axis=0)
+        count = len(self.points)
+        ways = 2 * scattered(count, len(own), 5) - 1
+        ways[(ways == 0).all(1)] = 1.0
+        ways /= np.abs(ways).max(1, keepdims=True)
+        self.far = np.resize(2.0 ** np.linspace(-5, 7, _DIRECTIONS), count)
+        self.points[:, own] += self.far[:, None] * ways
+        self.values, slopes = landscape.values(self.points), landscape.slopes(self.points)
+        self.steep = (slopes**2).sum(1) / 2
+        self.rises = (ways * slopes).sum(1)
+        at, steep = landscape.values(centres), (landscape.slopes(centres) ** 2).sum(1) / 2
+        self.at, self.steep_at = (np.repeat(each, _DIRECTIONS) for each in (at, steep))
+
+    def most(self, width: Fraction, modulus: Fraction) -> float:
+        """About the largest constant that the points outside of a core with a modulus allow, 0 if there is none."""
+        outside = (self.far > float(width)) & np.isfinite(self.values)
+        above = (self.values - self.at + self.steep_at / float(modulus))[outside]
+        if (self.rises[outside] < -_TINY).any() or (above <= 0).any():
+            return 0.0
+        return float(min(float(modulus), (self.steep[outside] / above).min(initial=np.inf)))
 
 
 def conditions(
@@ -103,11 +141,9 @@ def conditions(
 def _cores(question: Question, centre: Sequence[Fraction]) -> Iterator[tuple[Fraction, Fraction, Proof]]:
     """Half widths of cubes around the centre with a modulus of strong convexity that is proved on them."""
     for width in _CORES:
-        if question.expired:
-            return
         ends = {v: (float(c - width), float(c + width)) for v, c in zip(question.own, centre, strict=True)}
         inside = restated(question, ends)
-        found = boxes.best_bounds(inside)
+        found = boxes.best_bounds(inside, smooth=False)
         if found.mu is not None and found.mu > 0 and found.mu_proof is not None:
             yield width, found.mu, found.mu_proof
 

@@ -11,6 +11,7 @@ import flint
 import numpy as np
 from flint import fmpq, fmpq_poly, fmpq_series
 
+from bileveldsl.certify.clock import check
 from bileveldsl.certify.elementary import RULES, fixed_power
 from bileveldsl.certify.interval import Interval
 from bileveldsl.certify.scalars import Scalar, topological
@@ -56,6 +57,7 @@ def growth(roots: Sequence[Scalar], curve: Mapping[int, Rational]) -> list[Growt
     exact: dict[Scalar, Rational] = {}
     found: dict[Scalar, Growth] = {}
     for node in topological(roots):
+        check()
         function = _rational(node, exact, curve)
         if function is None:
             found[node] = _combined(node, [found[a] for a in node.args])
@@ -170,6 +172,7 @@ def series(roots: Sequence[Scalar], line: Mapping[int, Sequence[Fraction]]) -> l
     try:
         made: dict[Scalar, fmpq_series] = {}
         for node in topological(roots):
+            check()
             made[node] = _expanded(node, [made[a] for a in node.args], line)
         return [[made[root][k] for k in range(min(_LENGTH, made[root].prec))] for root in roots]
     except (ValueError, ZeroDivisionError) as error:

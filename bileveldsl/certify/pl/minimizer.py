@@ -49,7 +49,7 @@ def minimizer_rule(question: Question, pair: Pair) -> Proved | None:
         proof = semidefinite(question, diagonal([above, gap]), by="squares")
         return proof and {"kind": "pl-sos", "nodes": nodes, "minimizer": places, "proof": proof}
 
-    return largest(pair.ratio, proved, question)
+    return largest(pair.ratio, proved)
 
 
 def _minimizer(question: Question) -> list[Scalar] | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from bileveldsl.certify.clock import share, timed, until
 from bileveldsl.certify.pl.exterior import core_exterior_rule
 from bileveldsl.certify.pl.minimizer import minimizer_rule
 from bileveldsl.certify.pl.reductions import reduction
@@ -21,10 +22,12 @@ from bileveldsl.certify.pl.search import worst_pair
 from bileveldsl.certify.scalars import NotDifferentiable, enclose, occurring
 from bileveldsl.certify.statement import Question, text
 
+_PART = 0.4  # of the time that is left, for one of the rules that may take long
 Known = Mapping[str, Proved]
 """Facts proved before, by name, such as "strongly_convex", with their constants and proofs."""
 
 
+@timed()
 def prove(question: Question, known: Known | None = None) -> Proved | None:
     """A constant mu > 0 with |grad g|^2 / 2 >= mu (g - min g) for all own y and all other variables in their boxes.
 
@@ -88,10 +91,15 @@ def _prove(question: Question) -> Proved | None:
             constants = {"norm": text(reduced.norm), "constant": text(inner[0])}
             return inner[0] / reduced.norm, reduced.wrap(inner[1]) | constants
     for simple in (least_squares_rule, strong_rule):
-        found = simple(question)
-        if found is not None:
-            return found
+        with until(share(_PART)):
+            found = simple(question)
+            if found is not None:
+                return found
     pair = worst_pair(question)
     if pair is None:
         return None
-    return minimizer_rule(question, pair) or core_exterior_rule(question, pair)
+    with until(share(_PART)):
+        found = minimizer_rule(question, pair)
+        if found is not None:
+            return found
+    return core_exterior_rule(question, pair)

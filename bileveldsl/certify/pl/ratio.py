@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+from bileveldsl.certify.clock import timed
 from bileveldsl.certify.pl.bends import Proof
 from bileveldsl.certify.pl.landscape import shortened
 from bileveldsl.certify.pl.prove import is_unconstrained
@@ -24,6 +25,7 @@ from bileveldsl.certify.scalars import (
 from bileveldsl.certify.statement import Question, text
 
 
+@timed()
 def upper_constant(question: Question) -> tuple[Fraction, Proof] | None:
     """A constant that no constant of the inequality exceeds: |grad g(p)|^2 / 2 over g(p) - g(q) at two points.
 

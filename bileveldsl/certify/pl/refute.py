@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
+from bileveldsl.certify.clock import timed
 from bileveldsl.certify.cover import finite_box
 from bileveldsl.certify.pl.bends import Proof, restated
 from bileveldsl.certify.pl.curves import (
@@ -38,6 +39,7 @@ _REFUTATIONS = (
 )  # fmt: skip
 
 
+@timed()
 def refute(question: Question) -> Proof | None:
     """A proof that the inequality fails with every constant, or that there is no minimizer; None where none is found.
 
@@ -64,8 +66,6 @@ def _refute(question: Question) -> Proof | None:
         inner = _refute(reduced.question)
         return inner and reduced.wrap(inner)
     for others in _places(question):
-        if question.expired:
-            return None
         at = {variable(v): number(c) for v, c in others.items()}
         terrain = Terrain(replace(question, root=substitute([question.root], at)[0]))
         for refutation in _REFUTATIONS:
@@ -78,6 +78,7 @@ def _refute(question: Question) -> Proof | None:
     return None
 
 
+@timed()
 def refute_for_all(question: Question, weight: int) -> Proof | None:
     """A proof that there is no minimizer for some values of the others, whatever the positive value of one of them."""
     if not question.own or len(question.own) > _OWN or not is_unconstrained(question):

@@ -144,7 +144,7 @@ def least_squares_rule(question: Question) -> Proved | None:
         proof = semidefinite(question, shifted(rows, bound))
         return proof and {"kind": "nls", "proof": proof}
 
-    return largest(upper, proved, question)
+    return largest(upper, proved)
 
 
 def _inner(a: Sequence[Scalar], b: Sequence[Scalar]) -> Scalar:
@@ -183,4 +183,4 @@ def singular_rule(question: Question) -> Proved | None:
         vectors = [[text(entry) for entry in n] for n in null]
         return proof and {"kind": "quadratic-singular", "null": vectors, "kappa": text(kappa), "proof": proof}
 
-    return largest(least_sampled(rows, question), proved, question)
+    return largest(least_sampled(rows, question), proved)

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from bileveldsl.certify.clock import share, until
 from bileveldsl.certify.cover import scattered
 from bileveldsl.certify.pl.landscape import FAR, Landscape, starts
 from bileveldsl.certify.pl.rational import rounded_down
@@ -18,6 +19,7 @@ T = TypeVar("T")
 SHARES = (0.999, 0.99, 0.97, 0.9, 0.75, 0.5, 0.25, 0.1)
 """Of an upper bound, to try."""
 
+_TRY = 0.5  # of the time that is left, for one constant
 _STEPS = (0.6, 0.85, 0.95, 0.985)
 _LOW = (0.3, 0.1)
 _AROUND = 384
@@ -35,15 +37,14 @@ class Pair:
 
 
 def largest(
-    upper: float, proved: Callable[[Fraction], T | None], question: Question, shares: Sequence[float] = SHARES
+    upper: float, proved: Callable[[Fraction], T | None], shares: Sequence[float] = SHARES
 ) -> tuple[Fraction, T] | None:
     """The first constant that is proved, from an upper bound downwards, with what proves it; short rationals."""
     for constant in _constants(upper, shares):
-        if question.expired:
-            return None
-        found = proved(constant)
-        if found is not None:
-            return constant, found
+        with until(share(_TRY)):
+            found = proved(constant)
+            if found is not None:
+                return constant, found
     return None
 
 
@@ -53,20 +54,21 @@ def _constants(upper: float, shares: Sequence[float]) -> Iterator[Fraction]:
     near = Fraction(upper).limit_denominator(100)
     if near > 0 and abs(float(near) - upper) <= 1e-7 * upper:
         yield near
-    for share in shares:
-        yield rounded_down(upper * share)
+    for part in shares:
+        yield rounded_down(upper * part)
 
 
-def climbed(upper: float, proved: Callable[[Fraction], T | None], question: Question) -> tuple[Fraction, T] | None:
+def climbed(upper: float, proved: Callable[[Fraction], T | None]) -> tuple[Fraction, T] | None:
     """A constant that is proved, found from below, where one that is too large costs much."""
     if not np.isfinite(upper) or upper <= 0:
         return None
     best: tuple[Fraction, T] | None = None
-    for share in (*_STEPS, *_LOW):
-        if question.expired or (best is not None and share < _STEPS[0]):
+    for part in (*_STEPS, *_LOW):
+        if best is not None and part < _STEPS[0]:
             break
-        constant = rounded_down(upper * share)
-        found = proved(constant)
+        constant, found = rounded_down(upper * part), None
+        with until(share(_TRY)):
+            found = proved(constant)
         if found is not None:
             best = constant, found
         elif best is not None:

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import flint
 import numpy as np
 from flint import arb, fmpq
 
+from bileveldsl.certify.clock import check, share, timed, until
+from bileveldsl.certify.piecewise import beside_kinks, seams
 from bileveldsl.certify.refuting.points import Point, Points
-from bileveldsl.certify.scalars import Matrix, NotDifferentiable, balls, evaluate, exact_value, hessian, nearest
+from bileveldsl.certify.scalars import (
+    Matrix,
+    NotDifferentiable,
+    Scalar,
+    balls,
+    evaluate,
+    exact_value,
+    nearest,
+)  # fmt: skip
 from bileveldsl.certify.statement import Question, text
 
 _COUNT = 256  # points sampled at a time
@@ -28,6 +40,7 @@ _IDLE = 3
 _REACHES = (math.inf, 16.0, 2.0)
 _TINY = 1e-12
 _USEFUL = 0.01  # of a proved bound: one on its other side that is this close tells nothing new
+_SEARCHING = 0.5  # of the time that is left; the rest is for making sure of what was found
 _LARGEST = 60  # variables of a Hessian
 
 Vector = list[Fraction]
@@ -56,17 +69,35 @@ class Curvature:
     def __init__(self, question: Question):
         self.question = question
         self.points = Points(question)
+        self._samples: list[np.ndarray] = []
         self.own = [k for k in question.own if question.lo[k] < question.hi[k]]
-        self.entries: Matrix = hessian(question.root, self.own)
+        self.seams = seams(question.root, self.own)
+        self.entries: Matrix = beside_kinks(question.root, self.own)
+
+    def within(self, reach: float) -> Curvature:
+        """The same with points looked for no farther from zero, where their bounds allow it."""
+        near = copy(self)
+        near.points, near._samples = copy(self.points), []
+        near.points.reach = reach
+        return near
+
+    def sample(self, batch: int) -> np.ndarray:
+        """Points of a batch by its number, the same for whatever is asked of the function."""
+        while len(self._samples) <= batch:
+            random = np.random.default_rng(len(self._samples))  # the same question gets the same answer
+            self._samples.append(self.points.sample(_COUNT, random))
+        return self._samples[batch]
 
     def matrices(self, points: np.ndarray) -> np.ndarray:
         """Hessians at points, shape (batch, own, own), NaN where they are not defined."""
         size = len(self.own)
         result = np.zeros((len(points), size, size))
-        values = evaluate([*self.entries.values(), self.question.root], points)
+        values = evaluate([*self.seams, *self.entries.values(), self.question.root], points)
+        kinked = (values[: len(self.seams)] == 0).any(0)
+        values = values[len(self.seams) :]
         for (i, j), value in zip(self.entries, values, strict=False):
             result[:, i, j] = result[:, j, i] = value
-        result[~np.isfinite(values[-1])] = np.nan
+        result[~np.isfinite(values[-1]) | kinked] = np.nan
         return result
 
     def eigenvalues(self, points: np.ndarray) -> np.ndarray:
@@ -83,17 +114,17 @@ class Curvature:
 
         The batches end when a few in a row brought nothing new, or a score is as low as is enough.
         """
-        random = np.random.default_rng(0)  # the same question gets the same answer
-        best, values = self._ranked(self.points.sample(_COUNT, random), score)
+        best, values = self._ranked(self.sample(0), score)
         yield best, values
-        for _ in range(_BATCHES - 1):
+        for batch in range(1, _BATCHES):
             if len(values) and values[0] <= enough:
                 return
-            best, values = _merged(best, values, *self._ranked(self.points.sample(_COUNT, random), score))
+            best, values = _merged(best, values, *self._ranked(self.sample(batch), score))
             yield best, values
+        random = np.random.default_rng(_BATCHES)
         idle = 0
         for k in range(_ROUNDS):
-            if self.question.expired or not len(best) or idle > _IDLE or values[0] <= enough:
+            if not len(best) or idle > _IDLE or values[0] <= enough:
                 return
             near = np.repeat(best, 6, axis=0)
             steps = random.standard_normal(near.shape) * 2.0 ** (-k / 1.5) * np.maximum(1.0, np.abs(near))
@@ -138,6 +169,8 @@ class Curvature:
 
     def quotient(self, point: Point, direction: Vector, sign: int) -> Fraction | None:
         """An upper bound of sign v'Hv / v'v, exact where it is rational; None where there is none."""
+        if not all(_is_nonzero(seam, point) for seam in self.seams):
+            return None
         pairs = {place: node for place, node in self.entries.items() if direction[place[0]] and direction[place[1]]}
         square = sum((v * v for v in direction), Fraction(0))
         weights = [sign * direction[i] * direction[j] * (1 if i == j else 2) / square for i, j in pairs]
@@ -191,6 +224,14 @@ class Curvature:
         return None if quotient is None else Witness(point, dict(zip(self.own, direction, strict=True)), quotient)
 
 
+def _is_nonzero(node: Scalar, point: Point) -> bool:
+    value = exact_value(node, point)
+    if value is not None:
+        return value != 0
+    [ball] = balls([node], point)
+    return bool(ball > 0) or bool(ball < 0)
+
+
 def _directions(vector: np.ndarray, matrix: np.ndarray, most: float) -> Iterator[np.ndarray]:
     """Directions of few digits, the shortest first, whose quotient is at most a bound; the vector itself last."""
     axis = np.argmin(np.diag(matrix))
@@ -215,6 +256,7 @@ def negative_direction(matrix: list[Vector]) -> Vector | None:
     vector = [Fraction(0)] * size
     kept: list[tuple[int, Vector]] = []
     for k in range(size):
+        check()
         pivot = rest[k][k]
         beside = next((j for j in range(k + 1, size) if rest[k][j]), None)
         if pivot < 0:
@@ -248,6 +290,7 @@ def _merged(
 # ---- what is asked --------------------------------------------------------------------------
 
 
+@timed()
 def refute_by_curvature(question: Question) -> dict[str, Any] | None:
     """A proof of kind "curvature" that the function is not convex in its own variables, or None."""
     curvature = _curvature(question)
@@ -279,6 +322,7 @@ def refute_by_curvature(question: Question) -> dict[str, Any] | None:
     return None
 
 
+@timed()
 def upper_modulus(question: Question, proved: float = -math.inf) -> tuple[Fraction, dict[str, Any]] | None:
     """An upper bound of every modulus of strong convexity, with a proof of kind "curvature"; None if none was found.
 
@@ -292,6 +336,7 @@ def upper_modulus(question: Question, proved: float = -math.inf) -> tuple[Fracti
     return None if found is None else (_above(found.quotient), found.to_json())
 
 
+@timed()
 def lower_smoothness(question: Question, proved: float = math.inf) -> tuple[Fraction, dict[str, Any]] | None:
     """A lower bound of every constant of smoothness, with a proof of kind "curvature"; None if none was found.
 
@@ -318,18 +363,20 @@ def _extreme(
     """The witness with about the least score; where floats fail far out, it is looked for closer to zero."""
     best: Witness | None = None
     for reach in _REACHES:
-        curvature.points.reach = reach
-        last = None
-        for points, values in curvature.candidates(score, enough):
-            last = points[values < _INFEASIBLE], values[values < _INFEASIBLE]
-        if last is None or not len(last[0]):
-            continue
-        points, values = last
-        witness = _shortest(curvature, points, score, float(values[0]), sign)
-        if witness is not None and (best is None or witness.quotient < best.quotient):
-            best = witness
-        if best is not None and nearest(best.quotient) <= max(enough, values[0] + 0.05 * abs(values[0]) + _TINY):
-            break
+        with until(math.inf):  # the best that was found before the time is up counts
+            near = curvature if reach == math.inf else curvature.within(reach)
+            last = None
+            with until(share(_SEARCHING)):
+                for points, values in near.candidates(score, enough):
+                    last = points[values < _INFEASIBLE], values[values < _INFEASIBLE]
+            if last is None or not len(last[0]):
+                continue
+            points, values = last
+            witness = _shortest(near, points, score, float(values[0]), sign)
+            if witness is not None and (best is None or witness.quotient < best.quotient):
+                best = witness
+            if best is not None and nearest(best.quotient) <= max(enough, values[0] + 0.05 * abs(values[0]) + _TINY):
+                break
     return best
 
 
@@ -352,6 +399,7 @@ def _above(value: Fraction) -> Fraction:
     return math.ceil(value / unit) * unit
 
 
+@lru_cache(maxsize=1)
 def _curvature(question: Question) -> Curvature | None:
     if len(question.own) > _LARGEST:
         return None

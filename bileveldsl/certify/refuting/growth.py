@@ -14,6 +14,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from bileveldsl.certify.clock import check
 from bileveldsl.certify.elementary import RULES, fixed_power
 from bileveldsl.certify.interval import Interval
 from bileveldsl.certify.scalars import Scalar, topological
@@ -63,6 +64,7 @@ def growths(roots: Sequence[Scalar]) -> list[Growth | None]:
     """
     found: dict[Scalar, Growth | None] = {}
     for node in topological(roots):
+        check()
         parts = [found[a] for a in node.args]
         known = [part for part in parts if part is not None]
         try:
@@ -85,6 +87,10 @@ def _growth(node: Scalar, parts: list[Growth]) -> Growth:
         return _power(parts[0], node.value)
     if node.op in ("pi", "e"):
         return _of(Fraction(0), RULES[node.op]())
+    if node.op in ("max", "min"):
+        return _greatest(node.op, parts)
+    if node.op == "side" and parts[0].sign:
+        return _of(Fraction(0), _number(float(parts[0].sign)))
     if node.op in _ENTIRE or node.op == "log":
         return _function(node.op, parts[0])
     raise NotKnown
@@ -108,6 +114,14 @@ def added(parts: Sequence[Growth]) -> Growth:
     for part in highest[1:]:
         factor = factor + part.factor
     return _of(degree, factor)
+
+
+def _greatest(op: str, parts: Sequence[Growth]) -> Growth:
+    """Of max and min: beside the highest power of t, what has a lower one is 0 in the limit."""
+    if not all(math.isfinite(part.degree) for part in parts):
+        raise NotKnown
+    degree = max(part.degree for part in parts)
+    return _of(degree, RULES[op](*[part.factor if part.degree == degree else _number(0.0) for part in parts]))
 
 
 def _product(parts: Sequence[Growth]) -> Growth:
@@ -144,6 +158,10 @@ def _power(base: Growth, exponent: Fraction) -> Growth:
 
 
 def _function(name: str, u: Growth) -> Growth:
+    if name == "abs" and math.isfinite(u.degree):
+        return _of(u.degree, RULES[name](u.factor))
+    if name in _LIKE_IDENTITY and u.degree < 0:
+        return u
     if u.degree <= 0:
         limit = u.factor if u.degree == 0 else _number(0.0)
         if name == "log" and not limit.least > 0:
@@ -166,4 +184,5 @@ def _function(name: str, u: Growth) -> Growth:
     return _of(Fraction(0), _number(float(u.sign)))  # sigmoid (1, since u > 0) and tanh
 
 
+_LIKE_IDENTITY = frozenset({"sin", "sinh", "tanh", "atan"})  # near 0
 _ENTIRE = frozenset({"exp", "sin", "cos", "atan", "sinh", "cosh", "tanh", "softplus", "sigmoid", "abs"})

@@ -8,6 +8,7 @@ from typing import Any
 import flint
 import numpy as np
 
+from bileveldsl.certify.clock import share, timed, until
 from bileveldsl.certify.refuting.curvature import refute_by_curvature
 from bileveldsl.certify.refuting.points import Point, Points
 from bileveldsl.certify.scalars import balls, evaluate, exact_value
@@ -16,8 +17,10 @@ from bileveldsl.certify.statement import Question, text
 _COUNT = 1024
 _ASKED = 16
 _PRECISION = 192
+_BY_CURVATURE = 0.7  # of the time that is left
 
 
+@timed()
 def refute_convex(question: Question) -> dict[str, Any] | None:
     """A proof that a function is not convex in its own variables: negative curvature, or else three points.
 
@@ -29,7 +32,11 @@ def refute_convex(question: Question) -> dict[str, Any] | None:
     -------
     dict of kind "curvature" or "midpoint", at feasible points, or None where none was found
     """
-    return refute_by_curvature(question) or refute_by_midpoint(question)
+    with until(share(_BY_CURVATURE)):
+        found = refute_by_curvature(question)
+        if found is not None:
+            return found
+    return refute_by_midpoint(question)
 
 
 def refute_by_midpoint(question: Question) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 from flint import fmpq_mpoly
 
+from bileveldsl.certify.clock import check
 from bileveldsl.certify.scalars import (
     ONE,
     ZERO,
@@ -247,6 +248,7 @@ def _sides(question: Question) -> tuple[list[Scalar], list[Scalar]]:
     seen: dict[str, Scalar] = {}
     paired: set[Scalar] = set()
     for root in rest:
+        check()
         found = polynomials([root], indices, context)
         if found is None:
             continue
@@ -264,6 +266,7 @@ def _eliminated(equalities: Sequence[Scalar], preferred: Sequence[int]) -> list[
     indices = sorted(occurring(*equalities))
     context = ring(indices)
     for root in equalities:
+        check()
         found = polynomials([root], indices, context)
         if found is not None and found[0].total_degree() <= 1 and len(indices) <= _LINEAR_SIZE:
             linear.append(_row(found[0], indices))
@@ -310,6 +313,7 @@ def _reduced(rows: Sequence[dict[int | None, Fraction]], preferred: Sequence[int
     """Gauss and Jordan's elimination: each row solved for a variable, by those that no row is solved for."""
     done: dict[int, dict[int | None, Fraction]] = {}
     for row in rows:
+        check()
         current = dict(row)
         for k, other in done.items():
             _subtract(current, other, current.get(k, Fraction(0)))

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from bileveldsl.certify.clock import check, timed
 from bileveldsl.certify.interval import Interval
+from bileveldsl.certify.piecewise import beside_kinks
 from bileveldsl.certify.refuting.growth import NOTHING, Growth, NotKnown, added, growths
 from bileveldsl.certify.refuting.points import Points
 from bileveldsl.certify.scalars import (
@@ -18,7 +20,6 @@ from bileveldsl.certify.scalars import (
     NotDifferentiable,
     Scalar,
     enclose,
-    hessian,
     number,
     occurring,
     product,
@@ -35,6 +36,7 @@ _STARTS = 3
 Ray = dict[int, int]
 
 
+@timed()
 def vanishing(question: Question) -> dict[str, Any] | None:
     """A proof that no mu > 0 is a modulus of strong convexity: along a ray the curvature tends to 0, or lower.
 
@@ -51,7 +53,7 @@ def vanishing(question: Question) -> dict[str, Any] | None:
     """
     own = [k for k in question.own if question.lo[k] < question.hi[k]]
     try:
-        entries = hessian(question.root, own)
+        entries = beside_kinks(question.root, own)
     except NotDifferentiable:
         return None
     moving = sorted(occurring(*entries.values()))
@@ -135,6 +137,7 @@ def _vanishing_direction(entries: Matrix, own: list[int], line: dict[Scalar, Sca
     directions: list[dict[int, int]] = [{i: 1} for i in size]
     directions += [{i: 1, j: sign} for i, j in itertools.combinations(size, 2) for sign in (-1, 1)]
     for direction in directions:
+        check()
         parts: list[Growth | None] = [NOTHING]
         for (i, j), each in found.items():
             weight = direction.get(i, 0) * direction.get(j, 0) * (1 if i == j else 2)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import lru_cache
 
+from bileveldsl.certify.clock import check
 from bileveldsl.certify.scalars.node import (
     ONE,
     ZERO,
@@ -29,8 +30,10 @@ class NotDifferentiable(Exception):
     """A node that has no derivative everywhere: abs, max, min, huber, sign, step."""
 
 
-def gradient(root: Scalar, indices: Sequence[int]) -> list[Scalar]:
+def gradient(root: Scalar, indices: Sequence[int], kinks: bool = False) -> list[Scalar]:
     """The partial derivatives by some variables, by reverse accumulation.
+
+    With `kinks` those of abs, max, min and huber are of a side, written by "side", the sign of its argument.
 
     Examples
     --------
@@ -44,9 +47,10 @@ def gradient(root: Scalar, indices: Sequence[int]) -> list[Scalar]:
     for node in reversed(order):
         if node not in moving or node not in collected:
             continue
+        check()
         adjoint = total(collected[node])
         collected[node] = [adjoint]
-        for child, partial in _partials(node, moving):
+        for child, partial in _of_a_side(node, moving) if kinks else _partials(node, moving):
             collected.setdefault(child, []).append(product([adjoint, partial]))
     return [total(collected.get(variable(i), [])) if variable(i) in moving else ZERO for i in indices]
 
@@ -74,6 +78,27 @@ def _depending(order: Sequence[Scalar], wanted: frozenset[int]) -> set[Scalar]:
         if (node.op == "var" and node.value in wanted) or any(a in moving for a in node.args):
             moving.add(node)
     return moving
+
+
+def _of_a_side(node: Scalar, moving: set[Scalar]) -> list[tuple[Scalar, Scalar]]:
+    """The arguments that move, with the derivative by each where no two of what is compared are equal."""
+    args = node.args
+    if node.op == "side":
+        return []
+    if node.op == "abs":
+        return [(args[0], call("side", args[0]))]
+    if node.op == "huber" and args[1] not in moving:
+        return [(args[0], call("min", call("max", args[0], negated(args[1])), args[1]))]
+    if node.op not in ("max", "min"):
+        return _partials(node, moving)
+    found, taken = [], ONE
+    for k, first in enumerate(args[:-1]):
+        other = args[k + 1] if k + 2 == len(args) else call(node.op, *args[k + 1 :])
+        ahead = total([first, negated(other)] if node.op == "max" else [other, negated(first)])
+        half, side = number(Fraction(1, 2)), call("side", ahead)
+        found.append((first, product([taken, total([half, product([half, side])])])))
+        taken = product([taken, total([half, product([number(Fraction(-1, 2)), side])])])
+    return [(a, d) for a, d in (*found, (args[-1], taken)) if a in moving]
 
 
 def _partials(node: Scalar, moving: set[Scalar]) -> list[tuple[Scalar, Scalar]]:

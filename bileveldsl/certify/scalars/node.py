@@ -12,6 +12,8 @@ from fractions import Fraction
 from typing import Any
 from weakref import WeakValueDictionary
 
+from bileveldsl.certify.clock import check
+
 ONE_ARGUMENT = (
     "exp", "log", "abs", "sin", "cos", "tan", "asin", "acos", "atan", "cosh", "sinh", "tanh",
     "softplus", "sigmoid", "xlogx", "sign", "step",
@@ -45,6 +47,7 @@ def _make(op: str, args: tuple[Scalar, ...] = (), value: Any = None) -> Scalar:
     key = (op, args, value)
     node = _interned.get(key)
     if node is None:
+        check()
         node = object.__new__(Scalar)
         node.op, node.args, node.value = op, args, value
         node.key = hashlib.blake2b(f"{op} {value} ".encode() + b"".join(a.key for a in args), digest_size=16).digest()

@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any
 
 import flint
 import numpy as np
 from flint import arb, fmpq, fmpq_mpoly, fmpq_mpoly_ctx
 
+from bileveldsl.certify.clock import check
 from bileveldsl.certify.elementary import RULES, fixed_power, general_power
 from bileveldsl.certify.interval import Interval
 from bileveldsl.certify.scalars.node import Scalar, topological
 
 _EXPONENT = 64  # of a power of a polynomial
+_TERMS = 100_000  # of a polynomial that is multiplied out
 _DIGITS = 4096  # bits of an exact power
 _PRECISION = 192
 
@@ -34,12 +36,20 @@ def enclose(roots: Sequence[Scalar], lo: np.ndarray, hi: np.ndarray) -> list[Int
     ([0.0], [4.0])
     """
     done: dict[Scalar, Interval] = {}
-    for node in topological(roots):
-        done[node] = _enclose(node, [done[a] for a in node.args], lo, hi)
+    for node in _order(tuple(roots)):
+        check()
+        done[node] = enclose_node(node, [done[a] for a in node.args], lo, hi)
     return [done[root].map(lambda a: np.broadcast_to(a, (len(lo),))) for root in roots]
 
 
-def _enclose(node: Scalar, args: list[Interval], lo: np.ndarray, hi: np.ndarray) -> Interval:
+@lru_cache(maxsize=64)
+def _order(roots: tuple[Scalar, ...]) -> list[Scalar]:
+    """The nodes under roots that are asked for again and again, over other boxes or at other points."""
+    return topological(roots)
+
+
+def enclose_node(node: Scalar, args: list[Interval], lo: np.ndarray, hi: np.ndarray) -> Interval:
+    """Every value of a node whose arguments lie in intervals, over boxes."""
     if node.op == "num":
         return Interval.rational(node.value)
     if node.op == "var":
@@ -62,6 +72,7 @@ def exact_value(root: Scalar, point: Mapping[int, Fraction]) -> Fraction | None:
     """The value at a rational point, or None where it is undefined or found by no rational arithmetic."""
     done: dict[Scalar, Fraction | None] = {}
     for node in topological([root]):
+        check()
         done[node] = _exact(node, [done[a] for a in node.args], point)
     return done[root]
 
@@ -87,6 +98,8 @@ def _exact(node: Scalar, args: list[Fraction | None], point: Mapping[int, Fracti
     if node.op == "huber":
         size, d = abs(known[0]), known[1]
         return size * size / 2 if size <= d else d * (size - d / 2)
+    if node.op == "side":
+        return None if known[0] == 0 else Fraction(1 if known[0] > 0 else -1)
     value = _AT_SPECIAL.get((node.op, known[0])) if known else None
     return None if value is None else Fraction(value)
 
@@ -117,6 +130,7 @@ def balls(roots: Sequence[Scalar], point: Mapping[int, Fraction]) -> list[arb]:
     with flint.ctx.workprec(_PRECISION):
         done: dict[Scalar, arb] = {}
         for node in topological(roots):
+            check()
             done[node] = _ball(node, [done[a] for a in node.args], point)
         return [done[root] for root in roots]
 
@@ -159,6 +173,7 @@ _BALLS: dict[str, Callable[..., arb]] = {
     "sigmoid": lambda u: 1 / (1 + (-u).exp()),
     "xlogx": lambda u: u * u.log(),
     "sign": lambda u: arb(1) if u > 0 else arb(-1) if u < 0 else arb("nan"),
+    "side": lambda u: arb(1) if u > 0 else arb(-1) if u < 0 else arb("nan"),
     "step": _step,
     "huber": _huber,
     "relative_entropy": lambda x, y: x * (x / y).log(),
@@ -172,7 +187,8 @@ def evaluate(roots: Sequence[Scalar], points: np.ndarray) -> np.ndarray:
     """Float values at points of shape (batch, variables), shape (roots, batch); NaN where undefined. No proof."""
     done: dict[Scalar, Any] = {}
     with np.errstate(all="ignore"):
-        for node in topological(roots):
+        for node in _order(tuple(roots)):
+            check()
             args = [done[a] for a in node.args]
             if node.op == "num":
                 done[node] = np.float64(nearest(node.value))
@@ -204,6 +220,7 @@ _FLOATS: dict[str, Callable[..., Any]] = {
     "sigmoid": lambda u: 1 / (1 + np.exp(-u)),
     "xlogx": lambda u: np.where(u == 0, 0.0, u * np.log(u)),
     "step": lambda u: np.heaviside(u, 0.5),
+    "side": lambda u: np.where(u == 0, np.nan, np.sign(u)),
     "huber": lambda x, d: np.where(np.abs(x) <= d, x * x / 2, d * (np.abs(x) - d / 2)),
     "relative_entropy": lambda x, y: np.where(x == 0, 0.0, x * np.log(x / y)),
     "pow": np.power,
@@ -232,6 +249,7 @@ def polynomials(roots: Sequence[Scalar], indices: Sequence[int], context: fmpq_m
     generators = dict(zip(indices, context.gens(), strict=False))
     done: dict[Scalar, fmpq_mpoly] = {}
     for node in topological(roots):
+        check()
         args = [done[a] for a in node.args]
         if node.op == "num":
             done[node] = context.constant(fmpq(node.value.numerator, node.value.denominator))
@@ -239,10 +257,17 @@ def polynomials(roots: Sequence[Scalar], indices: Sequence[int], context: fmpq_m
             done[node] = generators[node.value]
         elif node.op == "+":
             done[node] = sum(args[1:], args[0])
-        elif node.op == "*":
+        elif node.op == "*" and math.prod(map(len, args)) <= _TERMS:
             done[node] = math.prod(args[1:], start=args[0])
-        elif node.op == "^" and node.value.denominator == 1 and 0 < node.value <= _EXPONENT:
+        elif node.op == "^" and _is_power(args[0], node.value):
             done[node] = args[0] ** int(node.value)
         else:
             return None
     return [done[root] for root in roots]
+
+
+def _is_power(base: fmpq_mpoly, exponent: Fraction) -> bool:
+    """Whether a power is a polynomial, and one that can be written out."""
+    if exponent.denominator != 1 or not 0 < exponent <= _EXPONENT:
+        return False
+    return math.comb(len(base) + int(exponent) - 1, int(exponent)) <= _TERMS

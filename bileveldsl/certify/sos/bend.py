@@ -8,6 +8,7 @@ from typing import Any
 
 import flint
 
+from bileveldsl.certify.clock import timed
 from bileveldsl.certify.scalars import NotDifferentiable, Scalar, hessian, topological
 from bileveldsl.certify.sos.decomposition import Decomposition, is_sos, largest
 from bileveldsl.certify.sos.forms import Form, NotPolynomial, forms
@@ -16,6 +17,7 @@ from bileveldsl.certify.statement import Question, written
 Found = tuple[Fraction, Decomposition, int]
 
 
+@timed()
 def prove_bend(question: Question, sign: int, shift: Fraction) -> dict[str, Any] | None:
     """A proof that `sign * H + shift * I` is positive semidefinite in the region, H the Hessian in the own variables.
 
@@ -47,7 +49,7 @@ def prove_bend(question: Question, sign: int, shift: Fraction) -> dict[str, Any]
         goal = sign * form.bend + flint.fmpq(shift.numerator, shift.denominator) * form.norm
         inequalities = [side.polynomial for side in form.sides]
         for power in _powers(form):
-            found = is_sos(goal * _denominator(form) ** power, inequalities, deadline=question.deadline)
+            found = is_sos(goal * _denominator(form) ** power, inequalities)
             if found is not None:
                 return shift, found, power
         return None
@@ -55,23 +57,25 @@ def prove_bend(question: Question, sign: int, shift: Fraction) -> dict[str, Any]
     return _proof(question, solve, whole=shift < 0)
 
 
+@timed()
 def best_modulus(question: Question) -> tuple[Fraction, dict[str, Any]] | None:
     """The largest modulus of convexity that is found, in few digits, with the proof of `prove_bend(question, 1, -mu)`.
 
     It may be 0; None if none of at least 0 is found.
     """
-    proof = _proof(question, lambda form: _least(form, 1, question, Fraction(0)), whole=False)
+    proof = _proof(question, lambda form: _least(form, 1, Fraction(0)), whole=False)
     if proof is None:
         return None
     whole = sum(len(part["rows"]) for part in proof["parts"]) == len(question.own)
     return max(Fraction(0), -_shift(proof)) if whole else Fraction(0), proof
 
 
+@timed()
 def best_smoothness(question: Question) -> tuple[Fraction, dict[str, Any]] | None:
     """The least constant of smoothness that is found, a short rational, and its two-sided proof."""
 
     def side(sign: int) -> dict[str, Any] | None:
-        return _proof(question, lambda form: None if form.grows else _least(form, sign, question), whole=False)
+        return _proof(question, lambda form: None if form.grows else _least(form, sign), whole=False)
 
     below = side(1)
     above = side(-1) if below is not None else None
@@ -81,15 +85,13 @@ def best_smoothness(question: Question) -> tuple[Fraction, dict[str, Any]] | Non
     return constant, {"kind": "two-sided", "below": below, "above": above}
 
 
-def _least(form: Form, sign: int, question: Question, at_most: Fraction | None = None) -> Found | None:
+def _least(form: Form, sign: int, at_most: Fraction | None = None) -> Found | None:
     """The least shift, `at_most` so large, for which a form is found to be nonnegative."""
     wanted = None if at_most is None else -at_most
     for power in _powers(form):
         factor = _denominator(form) ** power
         inequalities = [side.polynomial for side in form.sides]
-        found = largest(
-            sign * form.bend * factor, form.norm * factor, inequalities, deadline=question.deadline, at_least=wanted
-        )
+        found = largest(sign * form.bend * factor, form.norm * factor, inequalities, at_least=wanted)
         if found is not None:
             return -found[0], found[1], power
     return None

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 import flint
 
+from bileveldsl.certify.clock import check
+
 Polynomial = flint.fmpq_mpoly
 Monomial = tuple[int, ...]
 
@@ -36,6 +38,7 @@ def entries(blocks: Sequence[Block]) -> list[Entry]:
     for k, block in enumerate(blocks):
         scaled = [block.multiplier * b for b in block.basis]
         for j, right in enumerate(block.basis):
+            check()
             for i in range(j + 1):
                 product = scaled[i] * right if i == j else 2 * scaled[i] * right
                 result.append(Entry(k, i, j, product.to_dict()))
@@ -71,6 +74,7 @@ def trimmed(wanted: Mapping[Monomial, int], blocks: Sequence[Block]) -> list[Blo
         seen: dict[Monomial, set[int]] = {}
         diagonal: dict[Monomial, list[tuple[int, int]]] = {}
         for e in entries(current):
+            check()
             for monomial, coefficient in e.terms.items():
                 sign = 0 if e.i != e.j else 1 if coefficient > 0 else -1
                 seen.setdefault(monomial, set()).add(sign)

@@ -11,6 +11,7 @@ from typing import Any
 
 import flint
 
+from bileveldsl.certify.clock import check, until
 from bileveldsl.certify.sos.blocks import Polynomial
 from bileveldsl.certify.sos.problem import GramBlock, Problem, relaxations
 
@@ -32,6 +33,7 @@ class Decomposition:
         for block in self.blocks:
             square = context.constant(0)
             for (i, left), (j, right) in itertools.product(enumerate(block.basis), repeat=2):
+                check()
                 square += block.gram[i, j] * left * right
             total += math.prod((inequalities[k] for k in block.factors), start=square)
         return total
@@ -53,16 +55,13 @@ def written(polynomial: Polynomial) -> dict[str, str]:
     return {",".join(map(str, m)): str(c) for m, c in polynomial.to_dict().items()}
 
 
-def is_sos(
-    polynomial: Polynomial, inequalities: Sequence[Polynomial] = (), *, deadline: float = math.inf
-) -> Decomposition | None:
+def is_sos(polynomial: Polynomial, inequalities: Sequence[Polynomial] = ()) -> Decomposition | None:
     """Writes a polynomial as a sum of squares, each times a product of at most two inequalities.
 
     Parameters
     ----------
     polynomial : with rational coefficients
     inequalities : polynomials of the same ring that are nonnegative where the polynomial matters
-    deadline : when to stop, in the time of `time.monotonic`
 
     Returns
     -------
@@ -82,8 +81,8 @@ def is_sos(
     """
     if polynomial == 0:
         return Decomposition(())
-    for problem in relaxations(polynomial, polynomial, inequalities, deadline):
-        found = _decompose(problem, Fraction(0), polynomial, inequalities, deadline)
+    for problem in relaxations(polynomial, polynomial, inequalities):
+        found = _decompose(problem, Fraction(0), polynomial, inequalities)
         if found is not None:
             return found
     return None
@@ -94,7 +93,6 @@ def largest(
     direction: Polynomial,
     inequalities: Sequence[Polynomial] = (),
     *,
-    deadline: float = math.inf,
     at_least: Fraction | None = None,
 ) -> tuple[Fraction, Decomposition] | None:
     """The largest t, rounded down to a short rational, for which `polynomial - t * direction` is a sum of squares.
@@ -103,7 +101,6 @@ def largest(
     ----------
     polynomial, direction : polynomials of one ring
     inequalities : polynomials that are nonnegative where it matters, as for `is_sos`
-    deadline : when to stop, in the time of `time.monotonic`
     at_least : smaller values are of no use
 
     Examples
@@ -115,28 +112,29 @@ def largest(
     """
     best: tuple[Fraction, Decomposition] | None = None
     before: float | None = None
-    for problem in relaxations(polynomial, direction, inequalities, deadline):
-        bound = problem.bound(deadline)
-        if bound is None:
-            continue
-        if before is not None and bound - before <= max(_GAIN * abs(before), _EQUAL * problem.size):
-            break
-        before = bound
-        for value in _short_below(bound):
-            if (at_least is not None and value < at_least) or (best is not None and value <= best[0]):
+    with until(math.inf):  # a value that was found before the time is up counts
+        for problem in relaxations(polynomial, direction, inequalities):
+            bound = problem.bound()
+            if bound is None:
+                continue
+            if before is not None and bound - before <= max(_GAIN * abs(before), _EQUAL * problem.size):
                 break
-            exact = polynomial - flint.fmpq(value.numerator, value.denominator) * direction
-            found = _decompose(problem, value, exact, inequalities, deadline)
-            if found is not None:
-                best = value, found
-                break
+            before = bound
+            for value in _short_below(bound):
+                if (at_least is not None and value < at_least) or (best is not None and value <= best[0]):
+                    break
+                exact = polynomial - flint.fmpq(value.numerator, value.denominator) * direction
+                found = _decompose(problem, value, exact, inequalities)
+                if found is not None:
+                    best = value, found
+                    break
     return best
 
 
 def _decompose(
-    problem: Problem, t: Fraction, goal: Polynomial, inequalities: Sequence[Polynomial], deadline: float
+    problem: Problem, t: Fraction, goal: Polynomial, inequalities: Sequence[Polynomial]
 ) -> Decomposition | None:
-    blocks = problem.decompose(flint.fmpq(t.numerator, t.denominator), deadline)
+    blocks = problem.decompose(flint.fmpq(t.numerator, t.denominator))
     if blocks is None:
         return None
     result = Decomposition(tuple(blocks))

@@ -9,6 +9,7 @@ from fractions import Fraction
 import flint
 import numpy as np
 
+from bileveldsl.certify.clock import check
 from bileveldsl.certify.sos.blocks import Block, Entry, Polynomial, reached
 from bileveldsl.certify.sos.blocks import entries as entries_of
 from bileveldsl.certify.sos.scaling import Scaling, power_of_two
@@ -44,6 +45,7 @@ def reduced(
     rough = moments.matrices(optimum.moments)
     ranks = [_rank(gram, moment) for gram, moment in zip(optimum.grams, rough, strict=True)]
     for vectors, tolerance in _guesses(moments, polynomial, optimum, rough, ranks):
+        check()
         bases = [_complement(v.T, b.basis, scaling, tolerance) for v, b in zip(vectors, blocks, strict=True)]
         result = [replace(block, basis=basis) for block, basis in zip(blocks, bases, strict=True) if basis]
         if None not in bases and _is_reachable(polynomial, result):
@@ -109,6 +111,7 @@ class _Moments:
         q = np.array([optimum.grams[e.block][e.i, e.j] for e in self.entries])
         moments = optimum.moments.copy()
         for _ in range(_STEPS):
+            check()
             grams, matrices = self._symmetric(q), self.matrices(moments)
             products = [(g @ m).ravel() for g, m in zip(grams, matrices, strict=True)]
             residual = np.concatenate([wanted - self.linear @ q, *(-p for p in products)])
@@ -150,6 +153,7 @@ def _is_reachable(polynomial: Polynomial, blocks: Sequence[Block]) -> bool:
         return False
     matrix = flint.nmod_mat(len(rows), len(terms) + 1, _PRIME)
     for k, term in enumerate([*(e.terms for e in terms), goal]):
+        check()
         for m, c in term.items():
             matrix[rows[m], k] = int(c.p) * pow(int(c.q), -1, _PRIME) % _PRIME
     echelon, rank = matrix.rref()

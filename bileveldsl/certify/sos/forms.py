@@ -10,6 +10,7 @@ from typing import Any
 
 import flint
 
+from bileveldsl.certify.clock import check
 from bileveldsl.certify.scalars import Matrix, Scalar, call, enclose, negated, topological
 from bileveldsl.certify.sos.blocks import Polynomial
 from bileveldsl.certify.statement import Question
@@ -176,6 +177,7 @@ def _polynomials(
 def _product(factors: Sequence[Polynomial], context: flint.fmpq_mpoly_ctx) -> Polynomial:
     result = context.constant(1)
     for factor in factors:
+        check()
         result *= factor
         if len(result) > _TERMS or (len(result) and result.total_degree() > _DEGREE):
             raise NotPolynomial

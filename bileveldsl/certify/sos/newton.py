@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import flint
 import numpy as np
 
+from bileveldsl.certify.clock import check
 from bileveldsl.certify.sos.blocks import Block, Monomial, Polynomial
 
 _CANDIDATES = 20_000
@@ -81,6 +82,7 @@ def _half(room: np.ndarray, directions: np.ndarray) -> np.ndarray | None:
         return None
     grid = np.indices(sides).reshape(n, -1).T + lowest
     for first in range(0, len(directions), _AT_ONCE):
+        check()
         part = slice(first, first + _AT_ONCE)
         grid = grid[(2 * grid @ directions[part].T <= room[part]).all(1)]
     return grid

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import flint
 import numpy as np
 
+from bileveldsl.certify.clock import check
 from bileveldsl.certify.sos.blocks import Block, Entry, Monomial, Polynomial, entries, signs, trimmed
 from bileveldsl.certify.sos.faces import reduced
 from bileveldsl.certify.sos.newton import monomial_blocks
@@ -49,16 +49,16 @@ class Problem:
         """The size of t for which both polynomials have coefficients of about one size."""
         return float(magnitude(self.polynomial) / magnitude(self.direction))
 
-    def bound(self, deadline: float) -> float | None:
+    def bound(self) -> float | None:
         """The largest t, in floating point; None if there is none or the solver fails."""
         wanted = signs(self.polynomial) | dict.fromkeys(self.direction.to_dict(), 0)
         blocks = trimmed(wanted, self.blocks)
         if not blocks:
             return None
-        optimum = maximize(_floats(self.polynomial), _floats(self.direction), blocks, entries(blocks), deadline)
+        optimum = maximize(_floats(self.polynomial), _floats(self.direction), blocks, entries(blocks))
         return None if optimum is None else optimum.value
 
-    def decompose(self, t: flint.fmpq, deadline: float) -> list[GramBlock] | None:
+    def decompose(self, t: flint.fmpq) -> list[GramBlock] | None:
         """The blocks of an exact decomposition in the original variables; None if none is found."""
         goal = self.polynomial - t * self.direction
         if goal == 0:
@@ -71,7 +71,7 @@ class Problem:
             if not blocks:
                 return None
             terms = entries(blocks)
-            optimum = maximize(_floats(goal), _traces(terms), blocks, terms, deadline)
+            optimum = maximize(_floats(goal), _traces(terms), blocks, terms)
             if optimum is None or optimum.value < _HOPELESS:
                 return None
             if optimum.value > 0:
@@ -96,7 +96,7 @@ class Problem:
 
 
 def relaxations(
-    polynomial: Polynomial, direction: Polynomial, inequalities: Sequence[Polynomial], deadline: float
+    polynomial: Polynomial, direction: Polynomial, inequalities: Sequence[Polynomial]
 ) -> Iterator[Problem]:
     """Problems of growing size: without the inequalities, then with multipliers of growing degree."""
     scaling = Scaling.of([polynomial, *inequalities])
@@ -110,8 +110,7 @@ def relaxations(
     variables = sorted(frozenset[int]().union(*map(_variables, sides)))
     levels = range(_RAISED + 1) if sides else range(1)
     for level in levels:
-        if time.monotonic() > deadline:
-            return
+        check()
         multipliers = [((), one), *(_multipliers(sides) if level else [])]
         blocks = monomial_blocks(support, multipliers, variables if level else (), max(0, level - 1))
         if blocks is None or sum(len(b.basis) ** 2 for b in blocks) > 2 * _ENTRIES:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import flint
 import numpy as np
 
+from bileveldsl.certify.clock import check
 from bileveldsl.certify.sos.blocks import Block, Entry, Monomial, Polynomial
 
 _DENOMINATORS = (1, 2, 12, 1 << 7, 1 << 12, 1 << 20, 1 << 32, 1 << 45)
@@ -29,6 +30,7 @@ def rational_grams(
     for denominator in _DENOMINATORS:
         if smallest * denominator * 50 < 1 and denominator != _DENOMINATORS[-1]:
             continue
+        check()
         rounded = [flint.fmpq(round(v * denominator), denominator) for v in values.tolist()]
         exact = projection(rounded)
         if exact is None:
@@ -82,6 +84,7 @@ class _Projection:
         n = len(places)
         normal = flint.fmpq_mat(n, n)
         for e in self.entries:
+            check()
             for a, x in e.terms.items():
                 for b, y in e.terms.items():
                     normal[places[a], places[b]] += x * y
@@ -128,6 +131,7 @@ def is_semidefinite(matrix: flint.fmpq_mat) -> bool:
     rest = matrix.tolist()
     n = len(rest)
     for k in range(n):
+        check()
         pivot = rest[k][k]
         if pivot < 0 or (pivot == 0 and any(rest[k][j] != 0 for j in range(k + 1, n))):
             return False

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from bileveldsl.certify.clock import check, left
 from bileveldsl.certify.sos.blocks import Block, Entry, Monomial, reached
 
 _SECONDS = 4e-9  # of an interior-point run, per square of the entries times the moments
@@ -33,7 +33,6 @@ def maximize(
     direction: dict[Monomial, float],
     blocks: Sequence[Block],
     entries: Sequence[Entry],
-    deadline: float,
 ) -> Optimum | None:
     """The largest t for which `polynomial - t * direction` is the sum of the blocks with semidefinite Gram matrices.
 
@@ -45,10 +44,9 @@ def maximize(
     from scipy import sparse
 
     rows = {m: k for k, m in enumerate(reached(entries))}
-    left = deadline - time.monotonic()
     if not rows.keys() >= polynomial.keys() | direction.keys():
         return None
-    if _SECONDS * len(entries) ** 2 * len(rows) > min(left, _LONGEST):
+    if _SECONDS * len(entries) ** 2 * len(rows) > min(left(), _LONGEST):
         return None
     data, row, column = [], [], []
     for m, c in direction.items():
@@ -56,6 +54,7 @@ def maximize(
         row.append(0)
         column.append(rows[m])
     for k, e in enumerate(entries, start=1):
+        check()
         scale = -1.0 if e.i == e.j else -math.sqrt(0.5)
         for m, coefficient in e.terms.items():
             data.append(scale * float(coefficient))
@@ -69,7 +68,8 @@ def maximize(
     right[0] = 1
     cones = [clarabel.ZeroConeT(1), *(clarabel.PSDTriangleConeT(len(b.basis)) for b in blocks)]
     nothing = sparse.csc_matrix((len(rows), len(rows)))
-    solution = clarabel.DefaultSolver(nothing, objective, matrix, right, cones, _settings(left)).solve()
+    solution = clarabel.DefaultSolver(nothing, objective, matrix, right, cones, _settings()).solve()
+    check()
     if str(solution.status) not in _USABLE:
         return None
     moments, grams = np.array(solution.x), np.array(solution.z)
@@ -81,7 +81,7 @@ def maximize(
 _USABLE = {"Solved", "AlmostSolved", "InsufficientProgress", "MaxIterations"}  # the exact test decides anyway
 
 
-def _settings(left: float) -> object:
+def _settings() -> object:
     import clarabel
 
     settings = clarabel.DefaultSettings()
@@ -89,7 +89,7 @@ def _settings(left: float) -> object:
     settings.max_threads = 1
     settings.max_iter = 60
     settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = _TOLERANCE
-    settings.time_limit = min(left, 1e6)
+    settings.time_limit = min(left(), 1e6)
     return settings
 
 

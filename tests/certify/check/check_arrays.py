@@ -12,7 +12,7 @@ import numpy as np
 from bileveldsl import loads
 from bileveldsl.calculus.expr import negate
 from bileveldsl.certify.array_statement import Arrays, array_statement
-from bileveldsl.certify.check.arrays import check_claim
+from bileveldsl.certify.check.arrays import Claims
 from bileveldsl.certify.check.terms import Rejected
 from bileveldsl.certify.curvature import Composition
 from bileveldsl.certify.modulus import Modulus
@@ -78,7 +78,7 @@ def stated(program: Program) -> tuple[dict[str, Any], Arrays]:
 def rejection(statement: Any, data: Mapping[str, Any], claim: Any) -> str:
     """Why a claim is rejected; empty if it is accepted."""
     try:
-        check_claim(statement, data, claim)
+        Claims(statement, data)(claim)
     except Rejected as reason:
         return str(reason) or "rejected"
     return ""

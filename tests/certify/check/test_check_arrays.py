@@ -174,6 +174,40 @@ def test_a_bound_of_a_spectrum_that_does_not_hold_is_rejected(ridge):
         assert rejection(statement, arrays, claim)
 
 
+SQUARE = "dim n\nparam K[n, n]\n" + LEADER + "lower {\n  var y[n]\n  minimize OBJECTIVE\n}\n"
+
+
+def test_a_bound_of_a_form_that_does_not_hold_is_rejected():
+    K = A @ A.T + np.eye(30)
+    program = model("dot(y, K@y)*exp(x) + sumsq(y)", text=SQUARE, K=K)
+    claims, (statement, arrays) = claims_of(program), stated(program)
+    for fact, side, worse in (("strongly_convex", "least", 1.001), ("smooth", "greatest", 0.999)):
+        assert rejection(statement, arrays, claims[fact]) == ""
+        claim = copy.deepcopy(claims[fact])
+        (hint,) = claim["proof"]["forms"]
+        hint[side] = str(Fraction(hint[side]) * Fraction(worse))
+        assert "eigenvalue" in rejection(statement, arrays, claim)
+        del hint[side]
+        assert rejection(statement, arrays, claim)
+        for field, value in (("rows", 31), ("columns", 29), ("trace", "17")):
+            claim = copy.deepcopy(claims[fact])
+            claim["proof"]["forms"][0][field] = value
+            assert rejection(statement, arrays, claim)
+    for objective in ("-dot(y, K@y)", "x*dot(y, K@y)", "dot(y, K@y)*y[1]"):
+        other = stated(model(objective, text=SQUARE, K=K))
+        assert rejection(*other, {**claims["convex"]}), objective
+
+
+def test_rows_of_data_times_numbers():
+    text = BIAS.replace("OBJECTIVE", "sum(softplus(b*(A@y + c)))")
+    program = model("", text=text, **DATA)
+    claims, (statement, arrays) = claims_of(program), stated(program)
+    top = np.linalg.svd(B[:, None] * np.c_[A, np.ones(30)], compute_uv=False)[0] ** 2 / 4
+    assert float(Fraction(claims["smooth"]["constant"])) == pytest.approx(top, rel=1e-6)
+    for claim in claims.values():
+        assert rejection(statement, arrays, claim) == ""
+
+
 def test_a_range_of_a_second_derivative_that_does_not_hold_is_not_used():
     statement, arrays = stated(model("sum(tanh(A@y))", **DATA))
     claim = claims_of(model("sum(tanh(A@y))", **DATA))["smooth"]

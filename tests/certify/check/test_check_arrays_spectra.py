@@ -8,8 +8,9 @@ from flint import fmpq, fmpz_mat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bileveldsl.certify.check import array_spectra
-from bileveldsl.certify.check.array_spectra import Matrix, rational, root_above, rounded, shifted_is_semidefinite
+from bileveldsl.certify.check import array_factors, array_spectra
+from bileveldsl.certify.check.array_factors import BLOCK, from_rows
+from bileveldsl.certify.check.array_spectra import of_integers, rational, root_above
 from bileveldsl.certify.check.matrices import is_semidefinite
 from bileveldsl.certify.check.terms import Rejected
 from bileveldsl.certify.gram import gram
@@ -21,6 +22,14 @@ def holds(check, bound):
     except Rejected:
         return False
     return True
+
+
+def rounded(rows):
+    return array_spectra.rounded(lambda r, start, stop: rows[r][start:stop], len(rows), len(rows[0]))
+
+
+def shifted_is_semidefinite(lower, sign, shift):
+    return array_factors.shifted_is_semidefinite(from_rows(lower), sign, shift)
 
 
 def exact(value):
@@ -71,37 +80,50 @@ def test_a_singular_matrix_moved_by_a_hair_is_not_semidefinite(size):
         assert shifted_is_semidefinite(lower, 1, 0)
 
 
-@pytest.mark.parametrize("part", [0, 1])
+@pytest.mark.parametrize("part", ["_whole", "_below"])
 def test_nothing_counts_of_a_factor_but_its_residual(monkeypatch, part):
-    size = 130
+    size = BLOCK + 20
     lower = [[2**40] * k + [size * 2**42] for k in range(size)]
     assert shifted_is_semidefinite(lower, 1, 0)
-    original = array_spectra._block
+    original = getattr(array_factors, part)
 
-    def tampered(rest, down, width):
-        found = original(rest, down, width)
-        if found is not None and found[part]:
-            found[part][-1][0] += 1 << 24
+    def tampered(*arguments):
+        found = original(*arguments)
+        found[found.nrows() - 1, 0] += 1 << 24
         return found
 
-    monkeypatch.setattr(array_spectra, "_block", tampered)
+    monkeypatch.setattr(array_factors, part, tampered)
     assert not shifted_is_semidefinite(lower, 1, 0)
 
 
 def test_the_residual_is_taken_off_the_shift(monkeypatch):
-    size, large = 130, 2**60
+    size, large = BLOCK + 20, 2**60
     spare = (large * size) >> 46
     lower = [[0] * k + [large] for k in range(size)]
     lower[-1][-2:] = [large, large - (spare >> 4)]  # indefinite by less than the residual may be
-    original = array_spectra._block
+    original = array_factors._triangle
 
-    def raised(rest, down, width):
-        higher = [[v + ((spare >> 2 << 34) if j == k else 0) for j, v in enumerate(row)] for k, row in enumerate(rest)]
-        return original(higher, down, width)
+    def raised(block, down):
+        higher = fmpz_mat(block)
+        for k in range(block.nrows()):
+            higher[k, k] += 2 * spare << 34
+        return original(higher, down)
 
-    monkeypatch.setattr(array_spectra, "_block", raised)
-    assert not shifted_is_semidefinite(lower, 1, 0)
     assert shifted_is_semidefinite(lower, 1, 2 * spare)
+    monkeypatch.setattr(array_factors, "_triangle", raised)
+    assert not shifted_is_semidefinite(lower, 1, 0)
+
+
+@pytest.mark.parametrize("shape", [(300, 140), (140, 300), (BLOCK, 2 * BLOCK)])
+def test_products_are_formed_piece_by_piece(monkeypatch, shape):
+    monkeypatch.setattr(array_spectra, "_PIECE", 1000)
+    rows = np.random.default_rng(0).integers(-9, 9, shape)
+    found = of_integers(rows.tolist()).square()
+    square = rows.T @ rows if shape[0] >= shape[1] else rows @ rows.T
+    for (i, j), block in found.items():
+        assert block.tolist() == square[i * BLOCK : (i + 1) * BLOCK, j * BLOCK : (j + 1) * BLOCK].tolist()
+    count = -(-len(square) // BLOCK)
+    assert len(found) == count * (count + 1) // 2
 
 
 def test_entries_of_all_sizes():
@@ -113,7 +135,7 @@ def test_entries_of_all_sizes():
     assert not holds(matrix.require_least, exact(spectrum[-1] * 1.01))
     with pytest.raises(Rejected, match="too large or too small"):
         rounded([[1e300, 1.0]])
-    assert rounded([[0.0, 0.0]]).trace == 0
+    assert rounded([[0.0, 0.0]]).trace < fmpq(1, 10**300)
 
 
 @pytest.mark.parametrize("size", [2, 50])
@@ -143,7 +165,7 @@ def test_rational_matrices_are_exact():
     matrix, scale = rational([[fmpq(1, 3), fmpq(0)], [fmpq(0), fmpq(2, 7)]])
     assert matrix.exact and matrix.spectrum is not None
     assert [v * scale**2 for v in matrix.spectrum] == [fmpq(4, 49), fmpq(1, 9)]
-    assert Matrix([[1, 2], [3, 4]], 0, True).spectrum is None
+    assert of_integers([[1, 2], [3, 4]]).spectrum is None
 
 
 @pytest.mark.parametrize("shape", [(70, 50), (450, 420), (120, 300)])
@@ -162,3 +184,34 @@ def test_what_the_prover_says_of_a_matrix_can_be_shown(shape):
     matrix = rounded(A.value.tolist())
     matrix.require_least(exact(found.positive))
     matrix.require_greatest(exact(found.greatest))
+
+
+# ---- quadratic forms, and products of data --------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [5, BLOCK + 30])
+def test_the_eigenvalues_of_forms(size):
+    K = np.random.default_rng(size).standard_normal((size, size))
+    spectrum = np.linalg.eigvalsh(K + K.T)
+    matrix = array_spectra.of_form(K.ravel().tolist(), size)
+    slack = spectrum[-1] * 1e-9
+    assert holds(matrix.require_least, exact(spectrum[0] - slack))
+    assert not holds(matrix.require_least, exact(spectrum[0] + slack))
+    assert holds(matrix.require_greatest, exact(spectrum[-1] + slack))
+    assert not holds(matrix.require_greatest, exact(spectrum[-1] - slack))
+
+
+def test_rounding_of_forms_is_paid_for():
+    above, below = (1 + share * 2.0**-46 for share in (0.75, 0.25))
+    for value, check, true in ((above, "require_greatest", 2 * above), (below, "require_least", 2 * below)):
+        matrix = array_spectra.of_form((np.eye(2) * value).ravel().tolist(), 2)
+        nearer = fmpq(1, 2**47) * (1 if check == "require_least" else -1)
+        assert not holds(getattr(matrix, check), exact(true) + nearer)
+
+
+def test_a_product_that_was_rounded_is_not_exact():
+    rows = [[0.75, 0.5]]
+    whole = array_spectra.rounded(lambda r, start, stop: rows[r][start:stop], 1, 2)
+    products = array_spectra.rounded(lambda r, start, stop: rows[r][start:stop], 1, 2, products=True)
+    assert whole.exact and whole.error == 0
+    assert not products.exact and products.error >= fmpq(2) * fmpq(2) ** -products.shift

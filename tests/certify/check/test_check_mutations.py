@@ -85,7 +85,42 @@ def _refuted():
     )
 
 
-CERTIFICATES = {"quadratic": _quadratic, "constrained": _constrained, "pointwise": _pointwise, "refuted": _refuted}
+def _kinked():
+    """A slope with a kink, and functions of the leader with a kink and with second derivatives without a bound."""
+    slope = ["+", ["*", 3, ["^", ["min", "y", 0], 2]], ["^", ["max", 0, "y"], 2], ["^", "w", 2]]
+    kink = ["+", ["abs", ["+", "y", ["*", -1, "w"]]], ["^", "x", 2]]
+    tree = {"rows": [0], "atoms": [], "tree": [[1, "0"], 0, 0]}
+    proof = {"kind": "piecewise", "blocks": [tree, {"rows": [1], "atoms": [], "tree": [0]}]}
+    at = {"kind": "kink", "point": {"0": "1/2", "1": "1", "2": "1"}, "direction": {"1": "1"}}
+    return certificate(
+        statement({**BOXES, "x": (X, -1, 1)}, {"upper.objective": kink, "lower.objective": slope}),
+        claim(fact="strongly_convex", constant="2", proof=proof),
+        claim(fact="smooth", constant="6", proof={"kind": "two-sided", "below": proof, "above": proof}),
+        claim(fact="pl", constant="2", y="all", proof={"kind": "strong", "proof": proof}),
+        claim("upper.objective", fact="smooth", verdict="refuted", proof=at),
+    )
+
+
+def _steep():
+    """Second derivatives that grow towards a point, and at turns of a sine."""
+    stated = statement(
+        {**BOXES, "y": (Y, 0, 4)},
+        {"upper.objective": ["*", ["^", "w", 2], ["sin", "w"]], "lower.objective": ["^", "y", "3/2"]},
+    )
+    start = {"0": "0", "1": "0", "2": "0"}
+    toward = {"kind": "steep", "point": start, "ray": {}, "toward": {"1": "1"}, "direction": {"1": "1"}}
+    turn = {"kind": "steep", "point": start, "ray": {"2": "1"}, "turn": "1", "direction": {"2": "1"}}
+    return certificate(
+        stated,
+        claim(verdict="refuted", fact="smooth", proof=toward),
+        claim("upper.objective", verdict="refuted", fact="smooth", proof=turn),
+    )
+
+
+CERTIFICATES = {
+    "quadratic": _quadratic, "constrained": _constrained, "pointwise": _pointwise, "refuted": _refuted,
+    "kinked": _kinked, "steep": _steep,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CERTIFICATES)
