@@ -72,6 +72,20 @@ class Interval:
     def nonnegative(self) -> bool:
         return self.least >= 0
 
+    def satisfies(self, relation: str) -> bool:
+        """Whether all values satisfy a condition of a domain: `> 0`, `>= 0`, `!= 0` or `in [-1, 1]`.
+
+        Examples
+        --------
+        >>> Interval.of(np.array([0.0]), np.array([2.0])).satisfies(">= 0")
+        True
+        """
+        if relation == "in [-1, 1]":
+            return bool(self.least >= -1 and self.greatest <= 1)
+        if relation == ">= 0":
+            return bool(self.nonnegative)
+        return bool(self.positive or (relation == "!= 0" and self.greatest < 0))
+
     @property
     def nonpositive(self) -> bool:
         return self.greatest <= 0

@@ -69,8 +69,11 @@ class Region:
     def everything(self) -> bool:
         """Whether the facts hold for all values of the follower's variables."""
         bounded = any(v.bounded or v.kind != "continuous" for v in self.level.variables)
-        restricted = any(depends_on(c.expr, self.level.symbols) for c in self.conditions)
-        return not (bounded or restricted or self._narrowed)
+        if bounded or self._narrowed:
+            return False
+        ranges = Ranges(self.boxes)
+        own = [c for c in self.conditions if depends_on(c.expr, self.level.symbols)]
+        return all(ranges(c.expr).satisfies(c.relation) for c in own)
 
     def domain_obstacle(self, composition: Composition, conditions: tuple[DomainCondition, ...]) -> str:
         """Why the set where some conditions hold may not be convex in the follower's variables; empty if it is."""

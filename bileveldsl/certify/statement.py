@@ -16,7 +16,7 @@ import numpy as np
 from bileveldsl.calculus.expr import Axis, Expr, Symbol, negate, subtract
 from bileveldsl.certify.narrowing import Step, narrow
 from bileveldsl.certify.region import Region
-from bileveldsl.certify.scalars import Scalar, occurring, topological, variable
+from bileveldsl.certify.scalars import Scalar, enclose, occurring, topological, variable
 from bileveldsl.certify.scalars.expansion import Expansion, NotExpanded
 from bileveldsl.program import Constraint, Level, Program
 
@@ -150,8 +150,11 @@ class Question:
     def everything(self) -> bool:
         """Whether the own variables may take any values."""
         free = all(math.isinf(self.lo[i]) and math.isinf(self.hi[i]) for i in self.own)
-        restricted = any(occurring(c.root) & set(self.own) for c in self.statement.conditions)
-        return free and not restricted and not any(self.statement.variables[i].integer for i in self.own)
+        if not free or any(self.statement.variables[i].integer for i in self.own):
+            return False
+        own = [c for c in self.statement.conditions if occurring(c.root) & set(self.own)]
+        ranges = enclose([c.root for c in own], self.lo[None], self.hi[None])
+        return all(r.satisfies(c.relation) for c, r in zip(own, ranges, strict=True))
 
     @property
     def expired(self) -> bool:

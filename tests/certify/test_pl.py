@@ -58,6 +58,8 @@ REFUTED = [  # objective, x, y, kind
     ("(y1^2 + y2 - 11)^2 + (y1 + y2^2 - 7)^2", "x", TWO, "krawczyk"),
     ("(y1*y2 - 1)^2", "x", TWO, "stationary"),
     ("(y^2 - 1)^2", "x", "y", "stationary"),
+    ("y^2/2 + 20*exp(-(y - 9)^2)", "x", "y", "krawczyk"),
+    ("x*y^2", "x in [-1e-9, 1]", "y", "ray"),
     ("y^4", "x", "y", "degenerate"),
     ("cos(y) + y^2/2", "x", "y", "degenerate"),
     ("100*(y2 - y1^2)^2 + (1 - y1)^2", "x", TWO, "asymptotic"),

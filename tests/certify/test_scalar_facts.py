@@ -168,6 +168,15 @@ def test_facts_on_bounds_say_so_and_give_the_proximal_inequality():
     assert facts(scalar_program(y**2, at_most_zero=[y - x]))["pl"].verdict == "unknown"
 
 
+def test_a_condition_that_always_holds_restricts_nothing():
+    condition = DomainCondition(node(1 + y**2), "> 0", LOWER)
+    found = facts(scalar_program(log(1 + y**2), domain=[condition]))
+    assert {fact.y for fact in found.values()} == {"all"}
+    assert (found["pl"].verdict, found["pl"].rule) == ("refuted", "asymptotic")
+    touched = DomainCondition(node(y**2), "> 0", LOWER)
+    assert {fact.y for fact in facts(scalar_program(y**2, domain=[touched])).values()} == {"region"}
+
+
 def test_a_domain_that_is_not_convex_leaves_nothing_proved():
     # y * (1/y) is 1, but only away from 0: what was written has a hole in its domain.
     condition = DomainCondition(node(y), "!= 0", LOWER)

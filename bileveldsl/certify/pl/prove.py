@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from bileveldsl.certify.clock import share, timed, until
 from bileveldsl.certify.pl.exterior import core_exterior_rule
 from bileveldsl.certify.pl.minimizer import minimizer_rule
@@ -19,7 +17,7 @@ from bileveldsl.certify.pl.rules import (
     strong_rule,
 )  # fmt: skip
 from bileveldsl.certify.pl.search import worst_pair
-from bileveldsl.certify.scalars import NotDifferentiable, enclose, occurring
+from bileveldsl.certify.scalars import NotDifferentiable, occurring
 from bileveldsl.certify.statement import Question, text
 
 _PART = 0.4  # of the time that is left, for one of the rules that may take long
@@ -59,19 +57,7 @@ def prove(question: Question, known: Known | None = None) -> Proved | None:
 
 def is_unconstrained(question: Question) -> bool:
     """Whether own variables may take any values, the function being defined and unconstrained at all of them."""
-    own = set(question.own)
-    free = all(np.isinf(question.lo[i]) and np.isinf(question.hi[i]) for i in own)
-    free &= not any(question.statement.variables[i].integer for i in own)
-    if not free or any(occurring(c.root) & own for c in question.constraints):
-        return False
-    for condition in question.statement.conditions:
-        if occurring(condition.root) & own:
-            range_ = enclose([condition.root], question.lo[None], question.hi[None])[0]
-            if not (range_.positive if condition.relation in ("> 0", "!= 0") else range_.nonnegative) or (
-                condition.relation == "in [-1, 1]"
-            ):
-                return False
-    return True
+    return question.everything and not any(occurring(c.root) & set(question.own) for c in question.constraints)
 
 
 def _prove(question: Question) -> Proved | None:

@@ -172,11 +172,8 @@ def is_bounded(question: Question) -> bool:
     tests = [c for c in statement.conditions if occurring(c.root) & own]
     roots = [*nodes, *(c.root for c in tests)]
     ranges = dict(zip(roots, enclose(roots, question.lo[None], question.hi[None]), strict=True))
-    for condition in tests:
-        range_, said = ranges[condition.root], condition.relation
-        inside = range_.least >= -1 and range_.greatest <= 1 if said == "in [-1, 1]" else range_.nonnegative
-        if not inside or (said in ("> 0", "!= 0") and not _is_positive(range_)):
-            return False
+    if not all(ranges[c.root].satisfies(c.relation) for c in tests):
+        return False
     return all(_is_smooth(n, ranges) for n in nodes if occurring(n) & own)
 
 

@@ -107,7 +107,8 @@ def _places(question: Question) -> Iterator[Point]:
         point = {}
         for v in used:
             value = 0.0 if share is None else float(low[v] + share * (high[v] - low[v]))
-            near = shortened(value, 0.01 * float(high[v] - low[v]))
+            between = share not in (0.0, 1.0)  # at an end the sign of what vanishes near it may be another
+            near = shortened(value, 0.01 * float(high[v] - low[v])) if between else Fraction(value)
             point[v] = min(max(near, Fraction(float(low[v]))), Fraction(float(high[v])))
         if point not in seen and all(_holds(c.relation, balls([c.root], point)[0]) for c in conditions):
             seen.append(point)

@@ -38,7 +38,7 @@ class Terrain:
         self.landscape = Landscape(self.root, self.own)
         self.slopes = gradient(self.root, self.own)
         zeros = np.zeros(len(question.lo) - len(self.own))
-        begun = np.concatenate([starts(question, zeros, radius) for radius in (0.5, 2.0, 6.0)])
+        begun = np.concatenate([starts(question, zeros, radius) for radius in (0.5, 2.0, 6.0, 20.0)])
         self.stationary = self.landscape.stationary(begun)
         ends = self.landscape.descended(begun)
         ends = ends[np.abs(ends).max(1) < FAR]
