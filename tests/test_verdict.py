@@ -292,6 +292,7 @@ def test_a_refutation_shows_its_point():
     witness = {"point": {"x": -1.0, "y": [0.0] * 9}, "direction": {"y": [1.0] * 9}, "curvature": -2.0}
     assert all(part in witness_text(witness) for part in ("x = -1", "at most -2", "..."))
     assert "chord" in witness_text({"from": {"y": 0.0}, "to": {"y": 1.0}, "excess": 0.5})
+    assert witness_text({"point": {}, "centre": {"y": -1.0}}) == "near y = -1"
 
 
 @pytest.mark.parametrize("facts", [STRONG, PL, CONVEX, (), (*STRONG, SMOOTH_F, CONVEX_F)])

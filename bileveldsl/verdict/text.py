@@ -155,7 +155,7 @@ def witness_text(witness: Mapping[str, Any]) -> str:
     """
     rest = {name: value for name, value in witness.items() if name not in (*_POINTS, "sigma")}
     parts = []
-    if "point" in witness:
+    if witness.get("point"):  # empty where no other variable occurs
         direction = f" in the direction {_point(witness['direction'])}" if "direction" in witness else ""
         parts.append(f"at {_point(witness['point'])}{direction}")
     if "from" in witness and "to" in witness:
