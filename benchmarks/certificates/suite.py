@@ -74,7 +74,7 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
 
 def _counts(facts: tuple[Fact, ...]) -> dict[str, int]:
     others = ("lower.objective", "lower.feasible_set", "lower.penalty", "upper.objective")
-    own = [f for f in facts if f.of not in others]
+    own = [f for f in facts if f.of not in others and f.fact == "convex"]
     counts = Counter(f.verdict for f in own)
     return {"constraints_proved": counts["proved"], "constraints_refuted": counts["refuted"],
             "constraints_unknown": counts["unknown"]}  # fmt: skip

@@ -1,21 +1,28 @@
-"""The facts of a follower's feasible set: each constraint convex in its own variables, or affine."""
+"""The facts of constraints: each convex in the variables of its level, or affine, and smooth; and of feasible sets."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 from bileveldsl.calculus.expr import subtract
 from bileveldsl.certify import boxes, refuting, sos
+from bileveldsl.certify.clock import share, until
 from bileveldsl.certify.curvature import Composition, shown
 from bileveldsl.certify.defined import is_defined
 from bileveldsl.certify.evidence import named
 from bileveldsl.certify.facts import Fact
-from bileveldsl.certify.objective import COMPOSITION, REASONS
+from bileveldsl.certify.objective import COMPOSITION, NOT_SMOOTH, REASONS
 from bileveldsl.certify.region import Region
 from bileveldsl.certify.scalars import enclose, occurring
-from bileveldsl.certify.second_order import Proof
-from bileveldsl.certify.statement import Question
+from bileveldsl.certify.second_order import Proof, lipschitz
+from bileveldsl.certify.statement import Question, text
+from bileveldsl.certify.steepness import unbounded_curvature
 from bileveldsl.program import Constraint
+
+_LARGEST = 30  # variables up to which the second derivatives of constraints are bounded
+_PART = 0.2  # of the time that is left, for the smoothness of a constraint
 
 
 def feasible_set_facts(region: Region, composition: Composition, question: Question | None) -> list[Fact]:
@@ -24,14 +31,15 @@ def feasible_set_facts(region: Region, composition: Composition, question: Quest
     `question` is any question about the follower; None where its functions are not written out.
     """
     level = region.level
-    facts = []
+    facts, shapes = [], []
     for constraint in level.constraints:
         if any(composition.depends(part) for part in constraint.parts):
-            facts.append(_constraint_fact(constraint, region, composition, question))
+            shapes.append(_constraint_fact(constraint, region, composition, question))
+            facts += [shapes[-1], *smoothness(constraint, composition, question)]
     of = f"{level.name}.feasible_set"
     obstacle = region.domain_obstacle(composition, region.conditions)
     whole = next((v for v in level.variables if v.kind != "continuous"), None)
-    open_ = next((fact.of for fact in facts if fact.verdict != "proved"), None)
+    open_ = next((fact.of for fact in shapes if fact.verdict != "proved"), None)
     if whole is not None:
         return [*facts, Fact(of, "convex", "unknown", y="region", why=f"{whole.name} is {whole.kind}")]
     if open_ is not None or obstacle:
@@ -101,3 +109,33 @@ def by_members(of: str, question: Question, unknown: Fact) -> Fact:
         proofs.append(proof)
     family = {"kind": "family", "members": proofs}
     return Fact(of, "convex", "proved", y="region", rule="hessian", why=REASONS["hessian"], proof=family)
+
+
+def smoothness(constraint: Constraint, composition: Composition, question: Question | None) -> Iterator[Fact]:
+    """A constant with which the gradient of each element of each side changes at most; none of an affine constraint."""
+    if question is None or len(question.own) > _LARGEST or all(composition(p).affine for p in constraint.parts):
+        return
+    of = constraint.label
+    found = Fact(of, "smooth", "unknown", y="region", why="no upper bound of its second derivative was found")
+    with until(share(_PART)) as work:
+        found = _by_derivatives(found, question)
+    yield found.after(work)
+
+
+def _by_derivatives(unknown: Fact, question: Question) -> Fact:
+    """By the second derivatives of each element: bounded for all, or seen to grow without end for one."""
+    written, largest = list[Proof](), 0.0
+    for member in _members(unknown.of, question):
+        whole = is_defined(member) and not _has_hole(member)
+        bound = lipschitz(member) if whole else None
+        if bound is None:
+            steep = refuting.kink(member) or unbounded_curvature(member) if whole else None
+            if steep is None:
+                return unknown
+            family = {"kind": "family", "members": [None] * len(written) + [steep]}
+            rule, witness = steep["kind"], named(steep, member)
+            return replace(unknown, verdict="refuted", rule=rule, why=NOT_SMOOTH[rule], proof=family, witness=witness)
+        largest = max(largest, bound.value)
+        written.append({"constant": text(bound.value), "proof": bound.proof})
+    proof = {"kind": "family", "members": written}
+    return replace(unknown, verdict="proved", constant=largest, rule="hessian", why=REASONS["hessian"], proof=proof)

@@ -103,7 +103,7 @@ def _smooth(of: str, found: Evidence, question: Question | None) -> Fact:
     below = None if bends.L_lower is None else bends.L_lower.value
     if bends.L is None and bends.steep is not None:
         rule = bends.steep["kind"]
-        return Fact(of, "smooth", "refuted", None, below, rule=rule, why=_NOT_SMOOTH[rule], proof=bends.steep,
+        return Fact(of, "smooth", "refuted", None, below, rule=rule, why=NOT_SMOOTH[rule], proof=bends.steep,
                     witness=_witness(bends.steep, question))  # fmt: skip
     if bends.L is None:
         why = "no upper bound of its second derivative was found"
@@ -114,7 +114,7 @@ def _smooth(of: str, found: Evidence, question: Question | None) -> Fact:
     )  # fmt: skip
 
 
-_NOT_SMOOTH = {
+NOT_SMOOTH = {
     "steep": "its second derivative grows without bound along a ray, or towards a point",
     "kink": "it has a kink: its slopes to both sides of the point differ",
 }

@@ -97,6 +97,17 @@ def second_order(question: Question, convex: bool, parts: Sequence[sums.Addends]
     return found
 
 
+def lipschitz(question: Question) -> Bound | None:
+    """A constant with which the gradient changes at most, by a constant Hessian or over boxes, proved on two sides."""
+    try:
+        matrix = hessian(question.root, question.own)
+    except NotDifferentiable:
+        return _by_boxes(Bends(), question).L
+    if all(entry.op == "num" for entry in matrix.values()):
+        return _constant(matrix, len(question.own)).L
+    return _by_boxes(Bends(), question).L
+
+
 def _with_kinks(question: Question, convex: bool, parts: Sequence[sums.Addends] | None) -> Bends:
     """What the second derivatives on each side of kinks tell, and kinks themselves."""
     found = Bends()

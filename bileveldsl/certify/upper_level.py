@@ -10,7 +10,7 @@ from typing import Literal
 from bileveldsl.calculus.expr import Expr, negate, subtract
 from bileveldsl.certify import refuting
 from bileveldsl.certify.clock import until
-from bileveldsl.certify.constraints import by_members
+from bileveldsl.certify.constraints import by_members, smoothness
 from bileveldsl.certify.curvature import Composition
 from bileveldsl.certify.defined import is_defined
 from bileveldsl.certify.facts import Fact
@@ -20,14 +20,14 @@ from bileveldsl.certify.ranges import Ranges
 from bileveldsl.certify.region import Region
 from bileveldsl.certify.second_order import Bends, Proof, second_order
 from bileveldsl.certify.statement import Question, Statement
-from bileveldsl.program import Program
+from bileveldsl.program import Constraint, Program
 
 _SIZE = 6  # variables up to which second derivatives are bounded over boxes
 _LARGEST = 30  # variables up to which points are looked for at which a function bends down
 
 
 def upper_facts(program: Program, found: Statement | None, deadline: float) -> Iterator[Fact]:
-    """Convex and smooth of the objective, convex of each constraint, for every value of all variables."""
+    """Convex and smooth of the objective and of each constraint, for every value of all variables."""
     upper = program.upper
     region = Region(program, upper, found)
     composition = Composition([*(v.symbol for v in program.variables), *program.priced], Ranges(region.boxes))
@@ -48,24 +48,27 @@ def upper_facts(program: Program, found: Statement | None, deadline: float) -> I
             proof = structure.proof(objective, "smooth")
             yield Fact(of, "smooth", "proved", L, y="region", rule="structure", why=REASONS["structure"], proof=proof)
     for constraint in upper.constraints:
-        if constraint.is_equality and constraint.upper is not None:
-            if composition(subtract(constraint.body, constraint.upper)).affine:
-                yield _proved(constraint.label, "an affine equality", {"kind": "affine-equality"})
-            else:
-                yield Fact(constraint.label, "convex", "unknown", why="an equality that is not known to be affine")
-            continue
-        sides: list[tuple[Expr | None, Expr | None]] = [
-            (constraint.lower, constraint.body), (constraint.body, constraint.upper)
-        ]  # fmt: skip
-        bends = [composition(subtract(a, b)) for a, b in sides if a is not None and b is not None]
-        if all(bend.convex for bend in bends):
-            yield _proved(constraint.label, REASONS["composition"], COMPOSITION)
-        else:
-            bend = next(bend for bend in bends if not bend.convex)
-            why = bend.why or f"it is {bend.kind}"
-            unknown = Fact(constraint.label, "convex", "unknown", y="region", why=why, culprit=bend.node)
-            few = question is not None and len(question.own) <= _LARGEST
-            yield by_members(constraint.label, question, unknown) if few and question is not None else unknown
+        yield _constraint(constraint, composition, question)
+        yield from smoothness(constraint, composition, question)
+
+
+def _constraint(constraint: Constraint, composition: Composition, question: Question | None) -> Fact:
+    """Whether each side of a constraint is convex in all variables; for an equality, affine."""
+    if constraint.is_equality and constraint.upper is not None:
+        if composition(subtract(constraint.body, constraint.upper)).affine:
+            return _proved(constraint.label, "an affine equality", {"kind": "affine-equality"})
+        return Fact(constraint.label, "convex", "unknown", why="an equality that is not known to be affine")
+    sides: list[tuple[Expr | None, Expr | None]] = [
+        (constraint.lower, constraint.body), (constraint.body, constraint.upper)
+    ]  # fmt: skip
+    bends = [composition(subtract(a, b)) for a, b in sides if a is not None and b is not None]
+    if all(bend.convex for bend in bends):
+        return _proved(constraint.label, REASONS["composition"], COMPOSITION)
+    bend = next(bend for bend in bends if not bend.convex)
+    why = bend.why or f"it is {bend.kind}"
+    unknown = Fact(constraint.label, "convex", "unknown", y="region", why=why, culprit=bend.node)
+    few = question is not None and len(question.own) <= _LARGEST
+    return by_members(constraint.label, question, unknown) if few and question is not None else unknown
 
 
 def _proved(of: str, why: str, proof: Proof) -> Fact:

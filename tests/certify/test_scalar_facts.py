@@ -223,9 +223,33 @@ CONSTRAINTS = {
 @pytest.mark.parametrize("name", CONSTRAINTS)
 def test_constraints(name):
     constraint, verdict = CONSTRAINTS[name]
-    found = {f.of: f for f in certify(scalar_program(y1**2 + y2**2, at_most_zero=[constraint]))}
+    made = scalar_program(y1**2 + y2**2, at_most_zero=[constraint])
+    found = {f.of: f for f in certify(made) if f.fact == "convex"}
     assert found["c0"].verdict == verdict
     assert found["lower.feasible_set"].verdict == ("proved" if verdict == "proved" else "unknown")
+
+
+@pytest.mark.parametrize(
+    ("constraint", "verdict", "constant", "rule"),
+    [
+        (y1**2 + y2**2 + y1 * y2 - x, "proved", 3.0, "hessian"),
+        (sin(y1) + y2**2 - 1, "proved", 2.0, "hessian"),
+        (huber(y1, 1) - 1, "proved", 1.0, "hessian"),
+        (y1**4 - 1, "refuted", None, "steep"),
+        (Abs(y1) - 1, "refuted", None, "kink"),
+    ],
+)
+def test_the_gradient_of_a_constraint_changes_at_most_with_a_constant(constraint, verdict, constant, rule):
+    found = certify(scalar_program(y1**2 + y2**2, at_most_zero=[constraint]))
+    [fact] = [f for f in found if f.of == "c0" and f.fact == "smooth"]
+    assert (fact.verdict, fact.rule) == (verdict, rule) and fact.proof is not None
+    assert fact.constant == (None if constant is None else pytest.approx(constant, rel=1e-4))
+    assert constant is None or fact.constant >= constant
+
+
+def test_nothing_is_said_of_how_the_gradient_of_an_affine_constraint_changes():
+    found = certify(scalar_program(y1**2 + y2**2, at_most_zero=[sin(x) * y1 + y2 - 1]))
+    assert [f.fact for f in found if f.of == "c0"] == ["convex"]
 
 
 def test_integers_have_no_convex_feasible_set():

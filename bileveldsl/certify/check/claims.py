@@ -150,24 +150,29 @@ def _prove(context: Context, claim: Claim, root: int) -> None:
     if claim.x == "pointwise":
         kind_of(claim.proof, "pointwise")(context, Bend(root, own, 1, ZERO), claim.proof)
     elif claim.fact == "smooth":
-        constant, proof = _stronger(claim)
-        if constant > (claim.constant or ZERO):
-            raise Rejected("what is proved is not stronger than the claim")
-        fields = record(proof, {"kind", "below", "above"})
-        if fields["kind"] != "two-sided":
-            raise Rejected("a Lipschitz constant is proved on two sides")
-        bend(context, root, own, 1, constant, fields["below"])
-        bend(context, root, own, -1, constant, fields["above"])
+        _prove_smooth(context, root, claim.constant or ZERO, claim.proof)
     else:
         bend(context, root, own, 1, -(claim.constant or ZERO), claim.proof)
 
 
-def _stronger(claim: Claim) -> tuple[fmpq, Any]:
+def _prove_smooth(context: Context, root: int, wanted: fmpq, proof: Any) -> None:
+    """Rejects unless the gradient of a function is shown to change at most with a constant."""
+    constant, proof = _stronger(wanted, proof)
+    if constant > wanted:
+        raise Rejected("what is proved is not stronger than the claim")
+    fields = record(proof, {"kind", "below", "above"})
+    if fields["kind"] != "two-sided":
+        raise Rejected("a Lipschitz constant is proved on two sides")
+    bend(context, root, context.own, 1, constant, fields["below"])
+    bend(context, root, context.own, -1, constant, fields["above"])
+
+
+def _stronger(wanted: fmpq, proof: Any) -> tuple[fmpq, Any]:
     """The constant that a proof is of, and the proof."""
-    if kind_name(claim.proof) == "stronger":
-        fields = record(claim.proof, {"kind", "constant", "proof"})
+    if kind_name(proof) == "stronger":
+        fields = record(proof, {"kind", "constant", "proof"})
         return rational(fields["constant"]), fields["proof"]
-    return claim.constant or ZERO, claim.proof
+    return wanted, proof
 
 
 def _check_pl(context: Context, claim: Claim, root: int) -> None:
@@ -177,7 +182,7 @@ def _check_pl(context: Context, claim: Claim, root: int) -> None:
         raise Rejected("the follower has constraints other than bounds")
     goal = PL(root, own, claim.constant or ZERO)
     if claim.proved:
-        constant, proof = _stronger(claim)
+        constant, proof = _stronger(goal.mu, claim.proof)
         if constant < goal.mu:
             raise Rejected("what is proved is not stronger than the claim")
         if claim.y == "all":
@@ -212,11 +217,13 @@ def _check_penalty(problem: Problem, claim: Claim) -> None:
 
 
 def _check_constraint(problem: Problem, claim: Claim) -> None:
-    """Each side and member of a constraint is convex or, if an equality, affine; or one of them is not."""
+    """Each side and member of a constraint is convex (an equality: affine), or smooth; or one of them is not."""
     constraints = members(problem, claim.of)
     levels = {c.level for c in constraints}
-    if claim.fact != "convex" or len(levels) != 1 or claim.x != "box":
+    if claim.fact not in ("convex", "smooth") or len(levels) != 1 or claim.x != "box":
         raise Rejected("there is no such function, or nothing of the kind to be said of it")
+    if claim.constant_upper is not None:
+        raise Rejected("of a constraint no constant is bounded from the other side")
     own = own_variables(problem, levels.pop())
     _require_scope(problem, claim, own)
     pairs = list(_pairs(claim, constraints))
@@ -226,12 +233,14 @@ def _check_constraint(problem: Problem, claim: Claim) -> None:
     for constraint, proof in pairs:
         found = context_of(problem, own, [constraint.node], constraint.level)
         context = contexts.setdefault(found.conditions, found)  # what one member needs may serve the next
-        if claim.proved:
+        if claim.proved and claim.fact == "smooth":
+            _prove_smooth_member(context, constraint, claim.constant or ZERO, proof)
+        elif claim.proved:
             _prove_constraint(context, constraint, proof)
-        elif constraint.relation == "== 0":
+        elif claim.fact == "convex" and constraint.relation == "== 0":
             raise Rejected("an equality is affine or not, and convexity is not refuted for it")
         else:
-            kind_of(proof, "convex refutation")(context, Bend(constraint.node, own, 1, ZERO), proof)
+            kind_of(proof, f"{claim.fact} refutation")(context, Bend(constraint.node, own, 1, ZERO), proof)
 
 
 def _pairs(claim: Claim, constraints: Sequence[Constraint]) -> Iterator[tuple[Constraint, Any]]:
@@ -246,6 +255,15 @@ def _pairs(claim: Claim, constraints: Sequence[Constraint]) -> Iterator[tuple[Co
     for constraint, proof in zip(constraints, proofs, strict=False):
         if claim.proved or proof is not None:
             yield constraint, proof
+
+
+def _prove_smooth_member(context: Context, constraint: Constraint, wanted: fmpq, proof: Any) -> None:
+    """A member's own constant is at most that of the claim."""
+    fields = record(proof, {"constant", "proof"})
+    constant = rational(fields["constant"])
+    if not ZERO <= constant <= wanted:
+        raise Rejected("the constant of a member is negative or exceeds the claimed one")
+    _prove_smooth(convex_region(context), constraint.node, constant, fields["proof"])
 
 
 def _prove_constraint(context: Context, constraint: Constraint, proof: Any) -> None:

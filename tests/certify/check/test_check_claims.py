@@ -393,6 +393,29 @@ def test_families_need_every_member():
     assert not accepts(wide, claim("cap", verdict="refuted", proof=_family(None, None, None, bent)))
 
 
+def test_the_gradients_of_constraints_change_at_most_with_the_constant_of_a_member():
+    members = [("cap[0]", Y, ["+", SQUARE, -1], "<= 0"), ("cap[1]", Y, ["+", ["*", 3, FORM], -1], "== 0")]
+    stated = _stated(FORM, members)
+
+    def smooth(constant, *constants, **more):
+        parts = [{"constant": c, "proof": TWO_SIDED} for c in constants]
+        return claim("cap", fact="smooth", constant=constant, proof=_family(*parts), **more)
+
+    assert accepts(stated, smooth("9", "2", "9"))
+    better = {"constant": "9", "proof": {"kind": "stronger", "constant": "9", "proof": TWO_SIDED}}
+    assert accepts(stated, claim("cap", fact="smooth", constant="9", proof=_family(better, better)))
+    for constants in (("8", "2", "8"), ("9", "1", "9"), ("9", "2", "8"), ("8", "2", "9"), ("9", "2"), ("9", "-2", "9")):
+        assert not accepts(stated, smooth(*constants))
+    assert not accepts(stated, claim("cap", fact="smooth", constant="9", proof=TWO_SIDED))
+    at = {"kind": "curvature", "point": {"1": "0", "2": "0"}, "direction": {"1": "1", "2": "1"}}
+    assert not accepts(stated, smooth("9", "2", "9", constant_upper="9", proof_upper=at))
+    steep = {"kind": "steep", "point": {"0": "0", "1": "1", "2": "0"}, "ray": {"1": "1"}, "direction": {"1": "1"}}
+    quartic = _stated(FORM, [members[0], ("cap[1]", Y, ["+", ["^", "y", 4], -1], "<= 0")])
+    assert accepts(quartic, claim("cap", fact="smooth", verdict="refuted", proof=_family(None, steep)))
+    assert not accepts(quartic, claim("cap", fact="smooth", verdict="refuted", proof=_family(steep)))
+    assert not accepts(quartic, claim("cap", fact="convex", verdict="refuted", proof=_family(None, steep)))
+
+
 def test_feasible_sets():
     assert accepts(_stated(FORM, [DISC, LINE]), claim("disc"), claim("line", proof={"kind": "affine-equality"}), SET)
     assert accepts(_stated(FORM, [DISC, LINE]), SET, claim("disc"))  # an affine constraint needs no claim

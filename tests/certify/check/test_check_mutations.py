@@ -38,7 +38,10 @@ def _constrained():
     disc = [("disc[0]", Y, ["+", FORM, -4], "<= 0"), ("disc[1]", Y, ["+", ["abs", "y"], -2], "<= 0")]
     line = [("line", Y, ["+", "y", ["*", "x", "w"], -1], "== 0")]
     objective = ["+", ["*", ["exp", "x"], ["^", "y", 2]], ["abs", "w"], ["^", "w", 4], ["^", "w", 2]]
-    stated = statement(boxes, {"lower.objective": objective}, [*disc, *line], [(["+", "x", 2], "> 0")])
+    two_sided = {"kind": "two-sided", "below": QUADRATIC, "above": QUADRATIC}
+    ring = {"kind": "family", "members": [{"constant": "3", "proof": two_sided}]}
+    convex = [*disc, *line, ("ring", Y, ["+", FORM, -9], "<= 0")]
+    stated = statement(boxes, {"lower.objective": objective}, convex, [(["+", "x", 2], "> 0")])
     parts = {
         "kind": "sum",
         "parts": [
@@ -54,7 +57,9 @@ def _constrained():
         claim(),
         claim(proof=parts),
         claim("disc", proof={"kind": "family", "members": [QUADRATIC, COMPOSITION]}),
+        claim("ring", proof=QUADRATIC),
         claim("line", proof={"kind": "affine-equality"}),
+        claim("ring", fact="smooth", constant="3", proof=ring),
         claim("lower.feasible_set", proof={"kind": "constraints"}),
     )
 
