@@ -59,7 +59,7 @@ CASES = {
     ),
     "huber": ("sum(huber(A@y - b, 1)) + sumsq(y)", {}, DATA, ALL),
     "sines": ("sum(sin(A@y - b)) + 100*sumsq(y)", {}, DATA, ALL),
-    "square roots": ("sum(sqrt(1 + (A@y - b)^2)) + sumsq(y)", {}, DATA, {"convex", "strongly_convex", "smooth"}),
+    "square roots": ("sum(sqrt(1 + (A@y - b)^2)) + sumsq(y)", {}, DATA, ALL),
     "cosines": ("sum(cosh(A@y - b))", {}, DATA, {"convex", "strongly_convex", "pl"}),
     "weights of data": ("sum(exp(b)*(A@y)^2) + sumsq(y)", {}, DATA, ALL),
     "two variables": ("sumsq(A@y + c - b)", {"text": BIAS}, DATA, ALL),
