@@ -34,7 +34,7 @@ def feasible_set_facts(region: Region, composition: Composition, question: Quest
     facts, shapes = [], []
     for constraint in level.constraints:
         if any(composition.depends(part) for part in constraint.parts):
-            shapes.append(_constraint_fact(constraint, region, composition, question))
+            shapes.append(constraint_fact(constraint, composition, question))
             facts += [shapes[-1], *smoothness(constraint, composition, question)]
     of = f"{level.name}.feasible_set"
     obstacle = region.domain_obstacle(composition, region.conditions)
@@ -50,10 +50,8 @@ def feasible_set_facts(region: Region, composition: Composition, question: Quest
     return [*facts, Fact(of, "convex", "proved", y="region", rule="composition", why=why, proof=proof)]
 
 
-def _constraint_fact(
-    constraint: Constraint, region: Region, composition: Composition, question: Question | None
-) -> Fact:
-    """Whether each side of a constraint is convex in the follower's variables; for an equality, affine."""
+def constraint_fact(constraint: Constraint, composition: Composition, question: Question | None) -> Fact:
+    """Whether each side of a constraint is convex in the variables of its level; for an equality, affine."""
     of = constraint.label
     if constraint.is_equality and constraint.upper is not None:
         bend = composition(subtract(constraint.body, constraint.upper))
@@ -72,7 +70,7 @@ def _constraint_fact(
     bend, excess = bends[place], excesses[place]
     why = bend.why if bend.reason else f"{shown(excess)} <= 0 is a constraint by a {bend.kind} function"
     unknown = Fact(of, "convex", "unknown", y="region", why=why, culprit=bend.node)
-    return unknown if question is None else by_members(of, question, unknown)
+    return unknown if question is None else _by_members(of, question, unknown)
 
 
 def _members(of: str, question: Question) -> list[Question]:
@@ -88,7 +86,7 @@ def _has_hole(question: Question) -> bool:
     return any(r.least < 0 < r.greatest for r in enclose(roots, question.lo[None], question.hi[None]))
 
 
-def by_members(of: str, question: Question, unknown: Fact) -> Fact:
+def _by_members(of: str, question: Question, unknown: Fact) -> Fact:
     """By the second derivatives of each element: proved for all, or refuted for one."""
     proofs: list[Proof] = []
     for member in _members(of, question):

@@ -81,17 +81,10 @@ def _along_rays(
         }
         if not _keeps(question, line, 0.0):
             continue
-        along = dict(zip(entries, substitute(list(entries.values()), line), strict=True))
-        for direction in _directions(sorted(own)):
-            found = _grows(_curvature(along, direction), t)
-            if found is not None:
-                return {
-                    "kind": "steep",
-                    "point": {str(k): text(v) for k, v in point.items()},
-                    "ray": {str(k): str(v) for k, v in ray.items()},
-                    "direction": {str(own[k]): str(v) for k, v in direction.items()},
-                    **found,
-                }
+        found = _growing(entries, own, line, t)
+        if found is not None:
+            way = {"ray": {str(k): str(v) for k, v in ray.items()}}
+            return {"kind": "steep", "point": {str(k): text(v) for k, v in point.items()}, **way, **found}
     return None
 
 
@@ -108,18 +101,22 @@ def _towards_points(
         }
         if not _stays(question, line, point, toward):
             continue
-        along = dict(zip(entries, substitute(list(entries.values()), line), strict=True))
-        for direction in _directions(sorted(own)):
-            found = _grows(_curvature(along, direction), t)
-            if found is not None:
-                return {
-                    "kind": "steep",
-                    "point": {str(k): text(v) for k, v in point.items()},
-                    "ray": {},
-                    "toward": {str(k): str(v) for k, v in toward.items()},
-                    "direction": {str(own[k]): str(v) for k, v in direction.items()},
-                    **found,
-                }
+        found = _growing(entries, own, line, t)
+        if found is not None:
+            way = {"ray": {}, "toward": {str(k): str(v) for k, v in toward.items()}}
+            return {"kind": "steep", "point": {str(k): text(v) for k, v in point.items()}, **way, **found}
+    return None
+
+
+def _growing(
+    entries: Matrix, own: dict[int, int], line: dict[Scalar, Scalar], t: int
+) -> dict[str, Any] | None:
+    """A direction in which the curvature on a line grows without bound, and what shows it."""
+    along = dict(zip(entries, substitute(list(entries.values()), line), strict=True))
+    for direction in _directions(sorted(own)):
+        found = _grows(_curvature(along, direction), t)
+        if found is not None:
+            return {"direction": {str(own[k]): str(v) for k, v in direction.items()}, **found}
     return None
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
 
-from bileveldsl.calculus.expr import Expr, negate, subtract
+from bileveldsl.calculus.expr import negate
 from bileveldsl.certify import refuting
 from bileveldsl.certify.clock import until
-from bileveldsl.certify.constraints import by_members, smoothness
+from bileveldsl.certify.constraints import constraint_fact, smoothness
 from bileveldsl.certify.curvature import Composition
 from bileveldsl.certify.defined import is_defined
 from bileveldsl.certify.facts import Fact
@@ -18,9 +18,9 @@ from bileveldsl.certify.modulus import Modulus
 from bileveldsl.certify.objective import COMPOSITION, REASONS
 from bileveldsl.certify.ranges import Ranges
 from bileveldsl.certify.region import Region
-from bileveldsl.certify.second_order import Bends, Proof, second_order
+from bileveldsl.certify.second_order import Bends, second_order
 from bileveldsl.certify.statement import Question, Statement
-from bileveldsl.program import Constraint, Program
+from bileveldsl.program import Program
 
 _SIZE = 6  # variables up to which second derivatives are bounded over boxes
 _LARGEST = 30  # variables up to which points are looked for at which a function bends down
@@ -47,32 +47,10 @@ def upper_facts(program: Program, found: Statement | None, deadline: float) -> I
         if math.isfinite(L):
             proof = structure.proof(objective, "smooth")
             yield Fact(of, "smooth", "proved", L, y="region", rule="structure", why=REASONS["structure"], proof=proof)
+    few = question if question is not None and len(question.own) <= _LARGEST else None
     for constraint in upper.constraints:
-        yield _constraint(constraint, composition, question)
+        yield constraint_fact(constraint, composition, few)
         yield from smoothness(constraint, composition, question)
-
-
-def _constraint(constraint: Constraint, composition: Composition, question: Question | None) -> Fact:
-    """Whether each side of a constraint is convex in all variables; for an equality, affine."""
-    if constraint.is_equality and constraint.upper is not None:
-        if composition(subtract(constraint.body, constraint.upper)).affine:
-            return _proved(constraint.label, "an affine equality", {"kind": "affine-equality"})
-        return Fact(constraint.label, "convex", "unknown", why="an equality that is not known to be affine")
-    sides: list[tuple[Expr | None, Expr | None]] = [
-        (constraint.lower, constraint.body), (constraint.body, constraint.upper)
-    ]  # fmt: skip
-    bends = [composition(subtract(a, b)) for a, b in sides if a is not None and b is not None]
-    if all(bend.convex for bend in bends):
-        return _proved(constraint.label, REASONS["composition"], COMPOSITION)
-    bend = next(bend for bend in bends if not bend.convex)
-    why = bend.why or f"it is {bend.kind}"
-    unknown = Fact(constraint.label, "convex", "unknown", y="region", why=why, culprit=bend.node)
-    few = question is not None and len(question.own) <= _LARGEST
-    return by_members(constraint.label, question, unknown) if few and question is not None else unknown
-
-
-def _proved(of: str, why: str, proof: Proof) -> Fact:
-    return Fact(of, "convex", "proved", y="region", rule="composition", why=why, proof=proof)
 
 
 def _objective(of: str, convex: bool, why: str, question: Question | None, whole: bool) -> Iterator[Fact]:

@@ -8,11 +8,10 @@ from typing import Any
 from flint import fmpq
 
 from bileveldsl.certify.check.enclosures import enclose
-from bileveldsl.certify.check.goals import CONDITIONS, PL, Context, bend
+from bileveldsl.certify.check.goals import PL, Context, bend
 from bileveldsl.certify.check.polynomials import polynomials, ring
-from bileveldsl.certify.check.ranges import INF, ZERO, Range, less
-from bileveldsl.certify.check.reading import Condition
-from bileveldsl.certify.check.region import require_twice_differentiable
+from bileveldsl.certify.check.ranges import INF, ZERO, Range
+from bileveldsl.certify.check.region import require_twice_differentiable, without_own_conditions
 from bileveldsl.certify.check.terms import Rejected, Table
 
 Rows = Sequence[Sequence[int]]
@@ -39,16 +38,7 @@ def everywhere(context: Context, root: int, own: tuple[int, ...], smooth: bool =
             raise Rejected("an own variable is bounded")
         if index < len(context.problem.variables) and context.problem.variables[index].integer:
             raise Rejected("an own variable is an integer")
-    free: list[Condition] = []
-    for condition in context.conditions:
-        if not context.table.variables([condition.node]) & set(own):
-            free.append(condition)
-            continue
-        [r] = enclose(context.table, [condition.node], context.box)
-        limit = CONDITIONS[condition.relation]
-        if not r.defined or less(r.lo, limit.lo) or less(limit.hi, r.hi) or (limit.apart and not r.nonzero):
-            raise Rejected("a condition may not hold for all own values")
-    wide = context.only(free)
+    wide = without_own_conditions(context, own, context.box, "for all own values")
     if smooth:
         require_twice_differentiable(wide, root, own)
     elif not enclose(context.table, [root], wide.box, wide.known)[0].defined:

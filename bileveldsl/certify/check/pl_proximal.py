@@ -22,12 +22,12 @@ from flint import fmpq
 
 from bileveldsl.certify.check.derivatives import gradient
 from bileveldsl.certify.check.enclosures import enclose
-from bileveldsl.certify.check.goals import CONDITIONS, PL, Context, bend, boxes, deeper, kind_name, pl
+from bileveldsl.certify.check.goals import PL, Context, bend, boxes, deeper, kind_name, pl
 from bileveldsl.certify.check.pl_forms import fresh, is_zero
 from bileveldsl.certify.check.pl_rules import flat
-from bileveldsl.certify.check.ranges import Range, less
-from bileveldsl.certify.check.reading import Condition, position, rational, record, sequence
-from bileveldsl.certify.check.region import require_smooth
+from bileveldsl.certify.check.ranges import Range
+from bileveldsl.certify.check.reading import position, rational, record, sequence
+from bileveldsl.certify.check.region import require_smooth, without_own_conditions
 from bileveldsl.certify.check.terms import Rejected
 
 _OWN = 1_000
@@ -93,17 +93,8 @@ def closed(context: Context, root: int, own: tuple[int, ...]) -> Context:
     if not own or any(variables[v].integer for v in own):
         raise Rejected("there is no own variable, or one takes whole values")
     bounds = boxes(context.problem, ())
-    free: list[Condition] = []
     whole = context.within({v: bounds[v] for v in own})
-    for condition in context.conditions:
-        if not context.table.variables([condition.node]) & set(own):
-            free.append(condition)
-            continue
-        [r] = enclose(context.table, [condition.node], whole.box)
-        limit = CONDITIONS[condition.relation]
-        if not r.defined or less(r.lo, limit.lo) or less(limit.hi, r.hi) or (limit.apart and not r.nonzero):
-            raise Rejected("a condition may not hold everywhere between the bounds")
-    wide = whole.only(free)
+    wide = without_own_conditions(whole, own, whole.box, "everywhere between the bounds")
     [value] = enclose(wide.table, [root], wide.box, wide.known)
     if not value.defined:
         raise Rejected("the function may not be defined everywhere between the bounds")

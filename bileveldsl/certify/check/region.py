@@ -120,6 +120,19 @@ def is_everything(problem: Problem, own: Sequence[int]) -> bool:
     return all(_holds_on(problem, c, free) for c in restricting)
 
 
+def without_own_conditions(context: Context, own: Sequence[int], box: Mapping[int, Range], where: str) -> Context:
+    """The context without the conditions on own variables, once they are seen to hold everywhere on a box."""
+    free: list[Condition] = []
+    for condition in context.conditions:
+        if not context.table.variables([condition.node]) & set(own):
+            free.append(condition)
+            continue
+        [r] = enclose(context.table, [condition.node], box)
+        if not r.defined or not _within(r, condition.relation):
+            raise Rejected(f"a condition may not hold {where}")
+    return context.only(free)
+
+
 def _holds_on(problem: Problem, condition: Condition, box: Mapping[int, Range]) -> bool:
     [r] = enclose(problem.table, [condition.node], box)
     return r.defined and _within(r, condition.relation)

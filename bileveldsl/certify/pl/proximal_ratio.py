@@ -12,8 +12,8 @@ from bileveldsl.certify.clock import timed
 from bileveldsl.certify.cover import finite_box, scattered
 from bileveldsl.certify.pl.bends import Proof
 from bileveldsl.certify.pl.landscape import Landscape
+from bileveldsl.certify.pl.places import places
 from bileveldsl.certify.pl.proximal_faces import inside, lowest_point
-from bileveldsl.certify.pl.proximal_refute import places
 from bileveldsl.certify.pl.stationary import Point, written
 from bileveldsl.certify.scalars import balls, gradient, number, substitute, variable
 from bileveldsl.certify.statement import Question

@@ -10,21 +10,20 @@ from itertools import islice
 from itertools import product as pairs
 
 import numpy as np
-from flint import arb, fmpq, fmpq_poly
+from flint import fmpq, fmpq_poly
 
 from bileveldsl.certify.clock import share, timed, until
-from bileveldsl.certify.cover import finite_box, scattered
+from bileveldsl.certify.cover import finite_box
 from bileveldsl.certify.pl.bends import Proof
 from bileveldsl.certify.pl.curves import asymptotic
 from bileveldsl.certify.pl.growth import Rational
-from bileveldsl.certify.pl.landscape import shortened
+from bileveldsl.certify.pl.places import places
 from bileveldsl.certify.pl.proximal import groups
 from bileveldsl.certify.pl.proximal_faces import FLAT, inside, refute_by_points
 from bileveldsl.certify.pl.stationary import Point, directions, written
 from bileveldsl.certify.scalars import (
     NotDifferentiable,
     Scalar,
-    balls,
     enclose,
     evaluate,
     gradient,
@@ -78,30 +77,6 @@ def _at_places(question: Question, found: Iterable[Point]) -> Proof | None:
         if proof is not None:
             return {**proof, "point": written(others)}
     return None
-
-
-def places(question: Question) -> Iterator[Point]:
-    """Exact values of the other variables where all conditions on them hold: from their boxes, and 0."""
-    conditions = [c for c in question.statement.conditions if not occurring(c.root) & set(question.own)]
-    used = sorted(occurring(question.root, *(c.root for c in conditions)) - set(question.own))
-    low, high = finite_box(question.lo[used], question.hi[used])
-    shares = [np.full(len(used), each) for each in (0.5, 0.0, 1.0)]
-    shares += [-low / np.where(high > low, high - low, 1.0), *scattered(3, len(used))]
-    seen: list[Point] = []
-    for each in shares:
-        point = {}
-        for k, v in enumerate(used):
-            near = shortened(float(low[k] + each[k] * (high[k] - low[k])), 0.01 * float(high[k] - low[k]))
-            point[v] = min(max(near, Fraction(float(low[k]))), Fraction(float(high[k])))
-        if point not in seen and all(_holds(c.relation, balls([c.root], point)[0]) for c in conditions):
-            seen.append(point)
-            yield point
-
-
-def _holds(relation: str, ball: arb) -> bool:
-    if relation == "in [-1, 1]":
-        return bool(abs(ball) < 1)
-    return bool(ball != 0) if relation == "!= 0" else bool(ball > 0)
 
 
 def _falling(question: Question, root: Scalar) -> Proof | None:
